@@ -1,0 +1,35 @@
+#pragma once
+
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+// A borrowed callable: no allocation, no ownership. For parameters only; the callable must outlive
+// the call, which a lambda written in the call does.
+
+namespace oubliette {
+
+template <class Signature>
+class FunctionRef;
+
+template <class R, class... Args>
+class FunctionRef<R(Args...)> {
+public:
+    template <class F>
+        requires(!std::is_same_v<std::remove_cvref_t<F>, FunctionRef> &&
+                 std::is_invocable_r_v<R, F&, Args...>)
+    FunctionRef(F&& callable) noexcept  // NOLINT(google-explicit-constructor): that is its purpose
+        : object_(const_cast<void*>(static_cast<const void*>(std::addressof(callable)))),
+          call_([](void* object, Args... args) -> R {
+              return (*static_cast<std::remove_reference_t<F>*>(object))(
+                  std::forward<Args>(args)...);
+          }) {}
+
+    R operator()(Args... args) const { return call_(object_, std::forward<Args>(args)...); }
+
+private:
+    void* object_;
+    R (*call_)(void*, Args...);
+};
+
+}  // namespace oubliette

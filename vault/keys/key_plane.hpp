@@ -1,0 +1,252 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "crypto/hash.hpp"
+#include "crypto/sign.hpp"
+#include "vault/clock.hpp"
+#include "vault/keys/seal_slots.hpp"
+#include "vault/keys/tree.hpp"
+
+// The key plane: the punctured key tree in its keepers, and the one leader that changes it (KEYS
+// 4 and 6). Everything that must be irreversible goes through submit(). Thread-safe unless a
+// function says otherwise.
+
+namespace oubliette::keys {
+
+using VaultId = ByteArray<16>;
+using KeeperId = ByteArray<16>;
+using RequestId = ByteArray<16>;
+
+// How far a keeper's overwrite can be trusted (KEYS 4.5); printed on every receipt.
+enum class CellClass : std::uint8_t { software = 'S', besteffort = 'B' };
+
+// ---- What is revoked -----------------------------------------------------------------------
+
+enum class RevocationScope : std::uint8_t { subject = 1, field = 2, category = 3, consent = 4, client = 5, token_key = 6, superseded = 7 };
+
+// One request: leaves (or whole subtrees) that must die. `opening_commitment` is C of KEYS 5.5
+// (zero where nobody gets a receipt); `blind` is r2. Holds no external id.
+struct Revocation {
+    RequestId id{};
+    RevocationScope scope = RevocationScope::subject;
+    std::uint16_t ground = 0;
+    crypto::Hash opening_commitment{};
+    ByteArray<32> blind{};
+    std::vector<Path> addresses;
+};
+
+// A keeper's signature over KEYS 5.5's acknowledgement bytes.
+struct Acknowledgement {
+    KeeperId keeper{};
+    crypto::PublicKey public_key{};
+    CellClass cell_class = CellClass::besteffort;
+    std::uint64_t term = 0;
+    std::uint64_t epoch = 0;
+    crypto::Hash previous_hash{};
+    crypto::Hash hash{};
+    crypto::Hash request_root{};
+    crypto::Hash members{};
+    crypto::Signature signature{};
+};
+// The 192 signed bytes; shared with receipt verification.
+[[nodiscard]] Bytes acknowledgement_bytes(const VaultId& vault, const Acknowledgement& ack);
+
+// One link of the hash chain over epochs.
+struct ChainRow {
+    std::uint64_t epoch = 0;
+    std::uint64_t term = 0;
+    crypto::Hash previous_hash{};
+    crypto::Hash root_hash{};
+    crypto::Hash members{};
+    crypto::Hash request_root{};
+    crypto::Hash hash{};
+};
+
+// Proof that every registered keeper has destroyed what the request named.
+struct Finality {
+    std::uint64_t epoch = 0;         // the group that punctured the request
+    crypto::Hash hash_before{};      // key-plane hash before and after that group
+    crypto::Hash hash_after{};
+    std::vector<Acknowledgement> acknowledgements;  // one per registered keeper
+    std::vector<ChainRow> chain;     // rows from `epoch` to the latest acknowledged one
+    std::uint64_t request_index = 0; // of the request among those under the request root
+    std::uint64_t request_count = 0;
+    std::vector<crypto::Hash> request_proof;
+    Timestamp irrecoverable_after;   // when the last acknowledgement came
+};
+
+// ---- What keepers remember beside the tree (KEYS 4.6) -----------------------------------------
+
+// A number that only rises. Merged by max over keepers and data plane.
+enum class RegisterKind : std::uint8_t {
+    person_lease = 1,    // next person number never leased yet; key: tenant, 0, 0
+    handle_lease = 2,
+    name_id = 3,         // next id of a dictionary; key: tenant, dictionary kind, 0
+    client_number = 4,   // key: tenant, 0, 0
+    api_key_number = 5,
+    policy_version = 6,  // floor
+    kid = 7,             // key: tenant, system kind, recipient
+    next_bank = 8,       // key: tenant, class, 0
+    term = 9,            // key: 0, 0, 0
+    erasure_number = 10, // key: tenant, 0, 0
+};
+struct RegisterKey {
+    RegisterKind kind{};
+    TenantId tenant{};
+    std::uint16_t a = 0;
+    std::uint16_t b = 0;
+    friend auto operator<=>(const RegisterKey&, const RegisterKey&) = default;
+};
+
+// Detects a data plane that was rolled back. Ordered by (generation, sequence).
+struct StateRecord {
+    std::uint32_t generation = 0;
+    std::uint64_t sequence = 0;   // of the last known data-plane commit
+    std::uint64_t log_size = 0;
+    crypto::Hash log_root{};
+    friend bool operator==(const StateRecord&, const StateRecord&) = default;
+};
+
+// ---- The plane -----------------------------------------------------------------------------
+
+struct KeeperStatus {
+    KeeperId id{};
+    std::filesystem::path directory;
+    crypto::PublicKey public_key{};
+    CellClass cell_class = CellClass::besteffort;
+    bool online = false;
+    std::uint64_t epoch = 0;
+    std::uint64_t device = 0;      // st_dev: two keepers on one device are warned about
+    std::string seal;              // "keyfile", "passphrase", "credential"
+    std::string trouble;           // empty, or one line with the remedy
+};
+struct PlaneStatus {
+    VaultId vault{};
+    std::uint64_t epoch = 0;
+    std::uint64_t term = 0;
+    crypto::Hash hash{};
+    std::vector<KeeperStatus> keepers;
+    std::size_t waiting = 0;       // revocations not final yet
+};
+
+struct PlaneOptions {
+    std::vector<std::filesystem::path> keepers;  // two or more directories
+    bool accept_besteffort = false;              // --cell-class besteffort
+    std::size_t seed_cache_count = 65'536;       // subjects whose seed is cached, locked memory
+    std::size_t page_cache_bytes = 4U << 20;     // decoded tree pages, locked memory
+};
+
+class KeyPlane {
+public:
+    // Creates keepers in empty or missing directories (made 0700), opens bank 0 of `tenant` for
+    // people and handles, and runs epochs 1 to 3 of KEYS 6.3. Directories that hold an unfinished
+    // vault (never confirmed by `confirm_ready`) are wiped and started again.
+    // Throws Fault{configuration} with the remedy: fewer than two directories, two equal ones (also
+    // by symbolic link), one inside the other, not empty, no in-place writes without
+    // accept_besteffort; Fault{storage}. Leaves nothing behind when it throws.
+    static void init(const PlaneOptions& options, const VaultId& vault, TenantId tenant,
+                     const SealSecret& seal);
+
+    // Takes owner.lock of every keeper, recovers each (KEYS 6.2), brings laggards up by copying
+    // pages from the newest, raises the term. One keeper may be missing or damaged: the plane
+    // opens, erasures become effective and wait.
+    // Throws Fault{configuration} (missing directory, wrong vault), Fault{sealed} (wrong seal
+    // secret), Fault{conflict} (another process), Fault{corrupt} (no keeper opens).
+    [[nodiscard]] static std::unique_ptr<KeyPlane> open(const PlaneOptions& options,
+                                                        const SealSecret& seal, const Clock& clock);
+
+    virtual ~KeyPlane() = default;
+    KeyPlane() = default;
+    KeyPlane(const KeyPlane&) = delete;
+    KeyPlane& operator=(const KeyPlane&) = delete;
+
+    [[nodiscard]] virtual const VaultId& vault_id() const noexcept = 0;
+
+    // ---- Keys. Everything submitted for revocation answers `dead` from then on.
+    [[nodiscard]] virtual Derived derive(const Path& path) = 0;
+    // S_fix and item keys of a person, through the cache of subject seeds (1 us when cached).
+    [[nodiscard]] virtual NodeState fixed_key(TenantId tenant, SubjectNumber number,
+                                              crypto::Seed& out) = 0;
+    [[nodiscard]] virtual NodeState item_key(TenantId tenant, SubjectNumber number,
+                                             std::uint32_t item, crypto::ItemKey& out) = 0;
+    // True while the implicit marker (objection slots, not paused, not restricted) is alive.
+    [[nodiscard]] virtual NodeState implicit_marker(TenantId tenant, SubjectNumber number,
+                                                    unsigned marker) = 0;
+    [[nodiscard]] virtual std::optional<std::uint32_t> highest_dead_item(TenantId tenant,
+                                                                         SubjectNumber number) = 0;
+
+    // ---- Revoking. Waiting requests are taken together in one group.
+    // `recorded` runs once at least one keeper durably knows (step (2) of KEYS 4.6): only then may
+    // the caller be answered. `final` runs when all registered keepers acknowledged. Both run on
+    // the plane's own thread and must be quick; a Fault reaches `recorded` when no keeper could be
+    // reached (the request stays queued and dead). Submitting a request id that was applied before
+    // changes nothing and reports its finality again.
+    // REQUIRES: the data-plane row of the request is committed.
+    using OnRecorded = std::function<void(const Fault* fault)>;
+    using OnFinal = std::function<void(const Finality& finality)>;
+    virtual void submit(Revocation revocation, OnRecorded recorded, OnFinal final) = 0;
+    // Requests that keepers hold but have not been told to forget: after a start the caller
+    // recreates missing data-plane rows and submits them again.
+    [[nodiscard]] virtual std::vector<Revocation> remembered() const = 0;
+    // Keepers drop what they remember of these requests. REQUIRES: their end is durable.
+    virtual void forget(const std::vector<RequestId>& ids) = 0;
+
+    // Waits for a durable group that makes `bank` a fresh random seed on all registered keepers
+    // (Rule N). REQUIRES: bank >= register next_bank. Throws Fault{storage}.
+    virtual void open_bank(TenantId tenant, AddressClass people_or_handles, std::uint16_t bank) = 0;
+
+    // ---- Registers and state record: durable on all reachable keepers when these return.
+    // Throw Fault{storage} when no keeper could be written.
+    [[nodiscard]] virtual std::uint64_t read_register(const RegisterKey& key) const = 0;
+    virtual void raise_registers(const std::vector<std::pair<RegisterKey, std::uint64_t>>& to) = 0;
+    // Takes the next `count` numbers; returns the first.
+    [[nodiscard]] virtual std::uint64_t lease(const RegisterKey& key, std::uint32_t count) = 0;
+    [[nodiscard]] virtual StateRecord state_record() const = 0;
+    virtual void write_state_record(const StateRecord& record) = 0;
+
+    // Every request that may hold derived keys runs inside a Gate: a group is not final before the
+    // requests that began before it have ended (L4).
+    class Gate {
+    public:
+        explicit Gate(KeyPlane& plane) : plane_(plane), ticket_(plane.enter()) {}
+        ~Gate() { plane_.leave(ticket_); }
+        Gate(const Gate&) = delete;
+        Gate& operator=(const Gate&) = delete;
+
+    private:
+        KeyPlane& plane_;
+        std::uint64_t ticket_;
+    };
+
+    [[nodiscard]] virtual PlaneStatus status() const = 0;
+    // After init: the data plane is ready too. Before this, `open` refuses.
+    virtual void confirm_ready() = 0;
+
+protected:
+    virtual std::uint64_t enter() noexcept = 0;
+    virtual void leave(std::uint64_t ticket) noexcept = 0;
+};
+
+// A keeper opened beside a running server for the restore drill (KEYS 6.2): takes io.lock shared
+// for at most 200 ms at a time, opens read-only without LMDB's own lock, picks the live pair
+// without repairing. Not thread-safe.
+class KeeperReader {
+public:
+    // Throws Fault as KeyPlane::open does.
+    [[nodiscard]] static std::unique_ptr<KeeperReader> open(const std::filesystem::path& keeper,
+                                                            const SealSecret& seal);
+    virtual ~KeeperReader() = default;
+
+    [[nodiscard]] virtual const VaultId& vault_id() const noexcept = 0;
+    // Derives all of `paths` under one hold of the lock; results in order.
+    [[nodiscard]] virtual std::vector<Derived> derive_batch(const std::vector<Path>& paths) = 0;
+    // Paths of requests that are recorded but not applied yet count as dead in derive_batch.
+};
+
+}  // namespace oubliette::keys
