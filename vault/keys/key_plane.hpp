@@ -224,6 +224,10 @@ public:
         std::uint64_t ticket_;
     };
 
+    // Ends the plane's own thread after the group under way; no callback runs after this returns.
+    // What waits stays queued in the data plane and in the keepers. Keys can still be derived.
+    virtual void stop() = 0;
+
     [[nodiscard]] virtual PlaneStatus status() const = 0;
     // After init: the data plane is ready too. Before this, `open` refuses.
     virtual void confirm_ready() = 0;

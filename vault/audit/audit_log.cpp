@@ -1,0 +1,135 @@
+#include "vault/audit/audit_log.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "vault/tables.hpp"
+
+namespace oubliette::audit {
+namespace {
+
+constexpr std::string_view kLogRow = "log";
+constexpr std::size_t kRootSize = 32;
+
+Bytes segment_key(std::uint64_t first) {
+    Bytes key;
+    ByteWriter{key}.be64(first);
+    return key;
+}
+
+[[noreturn]] void corrupt(const char* what) { throw Fault{FaultKind::corrupt, what}; }
+
+}  // namespace
+
+void AuditLog::Standing::add(const crypto::Hash& leaf) {
+    crypto::Hash carry = leaf;
+    for (std::uint64_t bits = size; (bits & 1) != 0; bits >>= 1) {
+        carry = crypto::merkle_node(peaks.back(), carry);
+        peaks.pop_back();
+    }
+    peaks.push_back(carry);
+    ++size;
+}
+
+crypto::Hash AuditLog::Standing::root() const {
+    if (peaks.empty()) return crypto::merkle_root({});
+    crypto::Hash root = peaks.back();
+    for (std::size_t i = peaks.size() - 1; i-- > 0;) root = crypto::merkle_node(peaks[i], root);
+    return root;
+}
+
+AuditLog::AuditLog(const store::ReadView& view) {
+    if (const auto row = view.get(Tables::kMeta, bytes_of(kLogRow))) {
+        ByteReader in{*row};
+        standing_.size = in.le64();
+        for (int i = std::popcount(standing_.size); i > 0; --i) {
+            standing_.peaks.push_back(in.array<32>());
+        }
+        if (!in.finished()) corrupt("audit log: the standing record is damaged");
+    }
+    const auto last = view.last(Tables::kAudit, {});
+    std::uint64_t end = 0;
+    if (last) {
+        ByteReader key{last->key};
+        end = key.be64() + (last->value.size() - kRootSize) / kEntrySize;
+        const auto root = standing_.root();
+        if (!std::ranges::equal(last->value.first(kRootSize), root)) {
+            corrupt("audit log: the last segment does not fit the standing record");
+        }
+    }
+    if (end != standing_.size) corrupt("audit log: segments are missing or too many");
+    size_.store(standing_.size);
+    root_ = standing_.root();
+}
+
+void AuditLog::begin() noexcept { pending_.clear(); }
+
+void AuditLog::append(const Entry& entry) { encode(entry, pending_); }
+
+std::uint64_t AuditLog::next_index() const noexcept {
+    return standing_.size + pending_.size() / kEntrySize;
+}
+
+void AuditLog::finish(store::WriteView& view) {
+    attempt_ = standing_;
+    attempt_root_ = root_;
+    if (pending_.empty()) return;
+    Bytes segment;
+    for (ByteView rest = pending_; !rest.empty();) {
+        const std::size_t size = std::min(rest.size(), kSegmentEntriesMax * kEntrySize);
+        const Bytes key = segment_key(attempt_.size);
+        for (std::size_t at = 0; at < size; at += kEntrySize) {
+            attempt_.add(crypto::merkle_leaf(rest.subspan(at, kEntrySize)));
+        }
+        segment.clear();
+        attempt_root_ = attempt_.root();
+        ByteWriter{segment}.bytes(attempt_root_).bytes(rest.first(size));
+        view.put(Tables::kAudit, key, segment);
+        rest = rest.subspan(size);
+    }
+    Bytes row;
+    ByteWriter writer{row};
+    writer.le64(attempt_.size);
+    for (const crypto::Hash& peak : attempt_.peaks) writer.bytes(peak);
+    view.put(Tables::kMeta, bytes_of(kLogRow), row);
+}
+
+void AuditLog::committed() noexcept {
+    standing_ = std::move(attempt_);
+    root_ = attempt_root_;
+    pending_.clear();
+    size_.store(standing_.size);
+}
+
+std::optional<crypto::Hash> AuditLog::root_at(const store::ReadView& view, std::uint64_t size) {
+    if (size == 0) return crypto::merkle_root({});
+    // The segment that ends at `size` begins at most kSegmentEntriesMax before it.
+    const std::uint64_t first = size > kSegmentEntriesMax ? size - kSegmentEntriesMax : 0;
+    std::optional<crypto::Hash> root;
+    view.scan(Tables::kAudit, {}, segment_key(first), [&](ByteView key, ByteView value) {
+        const std::uint64_t begin = ByteReader{key}.be64();
+        if (begin >= size) return false;
+        if (begin + (value.size() - kRootSize) / kEntrySize == size) {
+            root = ByteReader{value}.array<32>();
+        }
+        return true;
+    });
+    return root;
+}
+
+void AuditLog::read(const store::ReadView& view, std::uint64_t from,
+                    FunctionRef<bool(std::uint64_t index, const Entry& entry)> visit) {
+    const std::uint64_t first = from > kSegmentEntriesMax ? from - kSegmentEntriesMax : 0;
+    view.scan(Tables::kAudit, {}, segment_key(first), [&](ByteView key, ByteView value) {
+        std::uint64_t index = ByteReader{key}.be64();
+        for (ByteView rest = value.subspan(kRootSize); !rest.empty(); ++index) {
+            const auto entry = decode_entry(rest.first(std::min(kEntrySize, rest.size())));
+            if (!entry) corrupt("audit log: an entry is damaged");
+            if (index >= from && !visit(index, *entry)) return false;
+            rest = rest.subspan(kEntrySize);
+        }
+        return true;
+    });
+}
+
+}  // namespace oubliette::audit

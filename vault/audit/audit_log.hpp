@@ -1,0 +1,66 @@
+#pragma once
+
+#include <atomic>
+#include <vector>
+
+#include "crypto/merkle.hpp"
+#include "vault/audit/entry.hpp"
+#include "vault/store/store.hpp"
+
+// The audit log: entries numbered from 0, hashed as an RFC 6962 Merkle tree, stored in segments.
+// One segment holds the entries of one commit, and is written in that very commit, so an entry
+// exists exactly when the change it records does.
+//
+//   table audit: first entry:u64be -> segment := root after it:32 | count x entry 52 B
+//   meta row "log" := size:u64 | peaks: Merkle hashes of the complete subtrees, largest first
+//
+// append() and finish() belong to the committer's thread; size() and root() may be read by all.
+
+namespace oubliette::audit {
+
+inline constexpr std::size_t kSegmentEntriesMax = (store::kValueSizeMax - 32) / kEntrySize;
+
+class AuditLog {
+public:
+    // Reads where the log stands. Throws Fault{corrupt} if meta row and segments disagree.
+    explicit AuditLog(const store::ReadView& view);
+
+    // Within one transaction: begin() forgets what an attempt before left, append() collects,
+    // finish() writes the segments. committed() or begin() follows.
+    void begin() noexcept;
+    void append(const Entry& entry);
+    void finish(store::WriteView& view);
+    void committed() noexcept;
+
+    // Index that the next append() will get in this transaction.
+    [[nodiscard]] std::uint64_t next_index() const noexcept;
+
+    // Of the last commit. Only the committer's thread may call root().
+    [[nodiscard]] std::uint64_t size() const noexcept { return size_.load(); }
+    [[nodiscard]] const crypto::Hash& root() const noexcept { return root_; }
+
+    // Root of the log when it had `size` entries, if a segment ended there; nullopt otherwise.
+    [[nodiscard]] static std::optional<crypto::Hash> root_at(const store::ReadView& view,
+                                                             std::uint64_t size);
+
+    // Calls `visit(index, entry)` from entry `from` on, until it returns false.
+    static void read(const store::ReadView& view, std::uint64_t from,
+                     FunctionRef<bool(std::uint64_t index, const Entry& entry)> visit);
+
+private:
+    struct Standing {  // a compact Merkle tree: one hash per set bit of size, largest first
+        std::uint64_t size = 0;
+        std::vector<crypto::Hash> peaks;
+        void add(const crypto::Hash& leaf);
+        [[nodiscard]] crypto::Hash root() const;
+    };
+
+    Standing standing_;         // as of the last commit
+    Standing attempt_;          // as of finish(), not committed yet
+    Bytes pending_;             // encoded entries of this transaction
+    crypto::Hash root_{};       // of standing_
+    crypto::Hash attempt_root_{};
+    std::atomic<std::uint64_t> size_{0};
+};
+
+}  // namespace oubliette::audit

@@ -1,0 +1,43 @@
+#include "vault/audit/entry.hpp"
+
+namespace oubliette::audit {
+
+void encode(const Entry& entry, Bytes& out) {
+    const auto result = entry.refusal ? static_cast<std::uint8_t>(*entry.refusal) : std::uint8_t{0};
+    ByteWriter{out}
+        .u8(1)
+        .u8(static_cast<std::uint8_t>(entry.action))
+        .u8(result)
+        .u8(entry.transform)
+        .le32(entry.time.minutes())
+        .le16(entry.actor)
+        .le16(entry.purpose)
+        .le16(entry.policy_version)
+        .le16(entry.field)
+        .bytes(entry.pseudonym)
+        .le16(entry.failed_steps)
+        .le16(0)
+        .bytes(entry.object);
+}
+
+std::optional<Entry> decode_entry(ByteView bytes) noexcept {
+    ByteReader in{bytes};
+    Entry entry;
+    const std::uint8_t format = in.u8();
+    entry.action = static_cast<Action>(in.u8());
+    if (const std::uint8_t result = in.u8(); result != 0) entry.refusal = Refusal{result};
+    entry.transform = in.u8();
+    entry.time.seconds = in.le32() * 60;
+    entry.actor = in.le16();
+    entry.purpose = in.le16();
+    entry.policy_version = in.le16();
+    entry.field = in.le16();
+    entry.pseudonym = in.array<16>();
+    entry.failed_steps = in.le16();
+    const std::uint16_t zero = in.le16();
+    entry.object = in.array<16>();
+    if (!in.finished() || format != 1 || zero != 0) return std::nullopt;
+    return entry;
+}
+
+}  // namespace oubliette::audit

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <optional>
+
+#include "crypto/byte_io.hpp"
+#include "vault/clock.hpp"
+#include "vault/result.hpp"
+
+// One line of the audit log: who asked for what, why, and what came of it. Never a value, a token,
+// an external id or a subject number. The person appears as a pseudonym that differs in every
+// entry and that only the person's own key links: after erasure nobody can.
+//
+//   entry := format:u8 = 1 | action:u8 | result:u8 (0 allowed, else a Refusal) | transform:u8 |
+//            time:u32 (minutes since 2020) | actor:u16 (client number, 0 the vault) | purpose:u16 |
+//            policy version:u16 | field:u16 | pseudonym:16 | failed steps:u16 | 0^2 |
+//            object:16 (a request id, or zero)                                       (52 B)
+//   pseudonym := BLAKE2b-128(key = K_aud(person), n:u64le), n the person's own counter; zero
+//            without a person. K_aud = subkey 0 of S_fix, context `audit`.
+//   failed steps := bit i set: step i+1 of MISSION 3.1 refused (the first one that did)
+//
+// DO NOT CHANGE: entries are hashed into the log.
+
+namespace oubliette::audit {
+
+enum class Action : std::uint8_t {
+    put = 1,
+    tokenize = 2,
+    detokenize = 3,
+    read = 4,
+    search = 5,
+    match = 6,
+    delete_field = 7,
+    consent_grant = 8,
+    consent_withdraw = 9,
+    erase_accepted = 10,
+    erase_final = 11,
+    policy_publish = 12,
+    policy_refused = 13,
+    client_enrol = 14,
+    client_revoke = 15,
+    start = 16,
+    rollback_accepted = 17,
+    backup = 18,
+    decide = 19,
+    superseded = 20,
+    vault_created = 21,
+};
+
+inline constexpr std::size_t kEntrySize = 52;  // bytes
+
+struct Entry {
+    Action action{};
+    std::optional<Refusal> refusal;  // nullopt = allowed
+    std::uint8_t transform = 0;      // strictness rank of what was applied
+    Timestamp time;
+    std::uint16_t actor = 0;
+    std::uint16_t purpose = 0;
+    std::uint16_t policy_version = 0;
+    std::uint16_t field = 0;
+    ByteArray<16> pseudonym{};
+    std::uint16_t failed_steps = 0;
+    ByteArray<16> object{};
+};
+
+// Appends the entry's canonical bytes.
+void encode(const Entry& entry, Bytes& out);
+// nullopt unless `bytes` is exactly one entry of format 1.
+[[nodiscard]] std::optional<Entry> decode_entry(ByteView bytes) noexcept;
+
+}  // namespace oubliette::audit

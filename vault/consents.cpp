@@ -1,0 +1,170 @@
+#include "vault/storing.hpp"
+#include "vault/tables.hpp"
+
+namespace oubliette {
+namespace {
+
+ConsentRecord record_of(const policy::Gate& gate, const people::Marker& marker, Timestamp now) {
+    const auto slot = static_cast<policy::SlotId>(marker.slot);
+    const policy::SlotRule* const rule = gate.slot_rule(slot);
+    ConsentRecord record;
+    record.slot = gate.name_of(slot);
+    record.granted = true;
+    record.policy_version = marker.version;
+    record.kind = marker.kind;
+    const bool is_over = marker.expires.seconds != 0 && now >= marker.expires;
+    record.live = rule != nullptr && marker.version >= rule->since && !is_over;
+    record.granted_at = marker.granted;
+    record.expires = marker.expires;
+    return record;
+}
+
+// What a withdrawal must destroy: every living marker of the slot, and the implicit one of a slot
+// that starts granted.
+std::vector<keys::Path> marker_paths(Writing& writing, const people::Person& person,
+                                     policy::SlotId slot) {
+    std::vector<keys::Path> paths;
+    const people::People& people = *writing.core.people;
+    const keys::Path person_path = people.path_of(person.number);
+    for (const auto& stored : people.markers(writing.view, person.number, slot)) {
+        if (stored.alive) paths.push_back(keys::item_path(person_path, stored.item));
+    }
+    if (writing.gate->objection_slots().has(slot)) {
+        const auto marker = static_cast<unsigned>(slot);
+        const auto state =
+            writing.core.plane->implicit_marker(people.tenant(), person.number, marker);
+        if (state == keys::NodeState::whole) {
+            paths.push_back(keys::implicit_marker_path(person_path, marker));
+        }
+    }
+    return paths;
+}
+
+void remove_marker_rows(Writing& writing, keys::SubjectNumber number, policy::SlotId slot) {
+    std::vector<Bytes> rows;
+    const Bytes prefix =
+        people::field_prefix(writing.core.tenant, number, people::RowKind::marker,
+                             static_cast<std::uint16_t>(slot));
+    writing.view.scan(Tables::kPeople, prefix, {}, [&](ByteView key, ByteView) {
+        rows.emplace_back(key.begin(), key.end());
+        return true;
+    });
+    for (const Bytes& key : rows) writing.view.remove(Tables::kPeople, key);
+}
+
+struct ConsentWork {
+    Result<ConsentRecord> record = Refusal::not_found;
+    std::optional<QueueRow> revocation;
+};
+
+void note(Writing& writing, const Caller& caller, audit::Action action,
+          std::optional<keys::SubjectNumber> subject, std::optional<Refusal> refusal) {
+    PendingEntry pending;
+    pending.subject = subject;
+    pending.entry.action = action;
+    pending.entry.refusal = refusal;
+    pending.entry.time = writing.now;
+    pending.entry.actor = caller.client;
+    pending.entry.policy_version = writing.gate->version();
+    writing.audit(pending);
+}
+
+Result<ConsentRecord> grant(Writing& writing, const Caller& caller, std::string_view subject,
+                            const ConsentInput& consent) {
+    const auto marker = check_grant(*writing.gate, consent, writing.now);
+    if (!marker) return marker.error();
+    auto found = writing.find_person(subject);
+    if (!found && found.error() != Refusal::not_found) return found.error();
+    people::Person person = found ? std::move(*found) : writing.create_person(subject);
+    if (!person.has_room()) return Refusal::storage_full;
+    record_grant(writing, person, *marker);
+    writing.core.people->save(writing.view, person);
+    note(writing, caller, audit::Action::consent_grant, person.number, std::nullopt);
+    return record_of(*writing.gate, *marker, writing.now);
+}
+
+Result<ConsentRecord> withdraw(Writing& writing, const Caller& caller, std::string_view subject,
+                               const ConsentInput& consent, std::optional<QueueRow>& revocation) {
+    const auto slot = writing.gate->find_slot(consent.slot);
+    if (!slot) return Refusal::slot_unknown;
+    auto person = writing.find_person(subject);
+    if (!person) return person.error();
+    QueueRow row;
+    row.revocation.addresses = marker_paths(writing, *person, *slot);
+    if (!row.revocation.addresses.empty()) {
+        crypto::random_bytes(row.revocation.id);
+        crypto::random_bytes(row.revocation.blind);
+        row.revocation.scope = keys::RevocationScope::consent;
+        row.due = writing.now;
+        writing.enqueue(row);
+        revocation = std::move(row);
+    }
+    remove_marker_rows(writing, person->number, *slot);
+    person->state.granted = writing.gate->live_grants(person->state);
+    person->state.granted.clear(*slot);
+    person->state.seen_version = writing.gate->version();
+    person->changed = true;
+    writing.core.people->save(writing.view, *person);
+    note(writing, caller, audit::Action::consent_withdraw, person->number, std::nullopt);
+    ConsentRecord record;
+    record.slot = writing.gate->name_of(*slot);
+    record.policy_version = writing.gate->version();
+    return record;
+}
+
+bool may_write_consents(const policy::Gate& gate, const Caller& caller) {
+    const policy::RecipientRule* const rule = gate.recipient_rule(caller.recipient);
+    return rule != nullptr && rule->kind == policy::RecipientKind::internal;
+}
+
+}  // namespace
+
+void Vault::put_consent(const Caller& caller, std::string_view subject,
+                        const ConsentInput& consent, Done<ConsentRecord> done) {
+    const auto outcome = std::make_shared<ConsentWork>();
+    const auto work = [=](Writing& writing) {
+        *outcome = {};
+        const bool is_id_valid = !subject.empty() && subject.size() <= people::kExternalIdSizeMax;
+        if (!is_id_valid) {
+            outcome->record = Refusal::value_invalid;
+        } else if (!may_write_consents(*writing.gate, caller)) {
+            outcome->record = Refusal::role_denied;
+        } else if (consent.granted) {
+            outcome->record = grant(writing, caller, subject, consent);
+        } else {
+            outcome->record =
+                withdraw(writing, caller, subject, consent, outcome->revocation);
+        }
+        if (!outcome->record) {
+            const auto action = consent.granted ? audit::Action::consent_grant
+                                                : audit::Action::consent_withdraw;
+            note(writing, caller, action, std::nullopt, outcome->record.error());
+        }
+    };
+    core_->submit(work, [this, outcome, done = std::move(done)](const Fault* fault) {
+        if (fault != nullptr || !outcome->revocation) return done(outcome->record, fault);
+        // Answered only when a keeper durably knows: a restore must not revive the consent.
+        Core::Revoking revoking;
+        revoking.row = *outcome->revocation;
+        core_->revoke(std::move(revoking),
+                      [outcome, done](const Fault* failed) { done(outcome->record, failed); });
+    });
+}
+
+void Vault::list_consents(const Caller& caller, std::string_view subject,
+                          Done<std::vector<ConsentRecord>> done) {
+    const auto gate = core_->policies->current();
+    const bool may = gate && (may_write_consents(*gate, caller) || caller.has(Role::privacy_officer));
+    if (!may) return done(Refusal::role_denied, nullptr);
+    const auto view = core_->store->read();
+    const auto number = core_->find_number(*view, subject);
+    if (!number) return done(number.error(), nullptr);
+    std::vector<ConsentRecord> records;
+    for (const auto& stored : core_->people->markers(*view, *number, std::nullopt)) {
+        if (!stored.alive) continue;
+        records.push_back(record_of(*gate, stored.marker, core_->now()));
+    }
+    done(std::move(records), nullptr);
+}
+
+}  // namespace oubliette

@@ -1,0 +1,366 @@
+#include "vault/core.hpp"
+
+#include <algorithm>
+
+#include "crypto/kdf.hpp"
+#include "vault/tables.hpp"
+
+namespace oubliette {
+namespace {
+
+using keys::NodeState;
+
+constexpr std::size_t kLeafCacheCount = 4'096;
+constexpr std::size_t kAuditNumbersMax = 65'536;  // people whose reserved numbers are remembered
+constexpr std::uint32_t kLeaseSize = 4'096;       // person numbers taken at once
+
+[[noreturn]] void refuse_start(const std::string& what) {
+    throw Fault{FaultKind::configuration, what};
+}
+
+}  // namespace
+
+// ---- Writing -------------------------------------------------------------------------------
+
+Writing::Writing(Core& core_in, store::WriteView& view_in)
+    : core(core_in), view(view_in), now(core_in.now()), gate(core_in.policies->current()) {
+    if (!gate) {
+        throw Fault{FaultKind::configuration,
+                    "the newest policy of this copy is older than one already published; publish "
+                    "the current policy again"};
+    }
+}
+
+void Writing::audit(PendingEntry entry) { core.append(view, entry); }
+
+Result<people::Person> Writing::find_person(std::string_view external_id) {
+    const auto fresh = core.group_.subjects.find(external_id);
+    if (fresh != core.group_.subjects.end()) return core.people->load(view, *gate, fresh->second);
+    const auto number = core.find_number(view, external_id);
+    if (!number) return number.error();
+    return core.people->load(view, *gate, *number);
+}
+
+people::Person Writing::create_person(std::string_view external_id) {
+    const keys::SubjectNumber number = core.next_number();
+    people::Person person = core.people->create(view, *gate, number, external_id);
+    core.group_.subjects.emplace(external_id, number);
+    index({0, index_fingerprint(core.fingerprint(0, bytes_of(external_id))), number});
+    return person;
+}
+
+void Writing::index(const IndexEntry& entry) { core.group_.index.push_back(entry); }
+
+void Writing::unindex(const IndexEntry& entry) { core.group_.unindex.push_back(entry); }
+
+void Writing::enqueue(const QueueRow& row) {
+    view.use_reserve();
+    view.put(Tables::kQueue, row.revocation.id, encode(row));
+}
+
+// ---- Opening -------------------------------------------------------------------------------
+
+Core::Core(const VaultOptions& options, const keys::SealSecret& seal, const Clock& clock_in)
+    : clock(clock_in) {
+    plane = keys::KeyPlane::open(options.plane, seal, clock);
+    open_store(options);
+    leaves = std::make_unique<keys::LeafCache>(*plane, kLeafCacheCount);
+    {
+        const auto view = store->read();
+        log_ = std::make_unique<audit::AuditLog>(*view);
+        accept_rollback(*view);
+    }
+    people = std::make_unique<people::People>(*plane, *leaves, tenant,
+                                              static_cast<std::uint16_t>(generation_));
+    clients = std::make_unique<Clients>(*plane, tenant);
+    policies = std::make_unique<Policies>(*plane, tenant);
+    start_committer();
+    resume_revocations();
+    {
+        const auto view = store->read();
+        clients->load(*view);
+        policies->load(*view, now());
+    }
+    rebuild_index(options.index_threads);
+    house_ = std::thread([this] { keep_house(); });
+}
+
+Core::~Core() {
+    stopping_ = true;
+    house_wakes_.notify_all();
+    if (house_.joinable()) house_.join();
+    plane->stop();  // no more callbacks into the committer
+    committer_.reset();
+    try {
+        write_state_record();
+    } catch (const Fault&) {
+        // The next start reads an older record: it is a lower bound, which is safe.
+    }
+}
+
+void Core::open_store(const VaultOptions& options) {
+    const auto directory = options.data / "store";
+    if (!std::filesystem::exists(directory)) {
+        refuse_start("no vault in this directory; make one with `oubliette init --data DIR`");
+    }
+    store = store::open_lmdb_store(directory, Tables::names(), options.store);
+    const auto view = store->read();
+    const auto format = view->get(Tables::kMeta, bytes_of(MetaRow::kFormat));
+    const auto ready = view->get(Tables::kMeta, bytes_of(MetaRow::kReady));
+    if (!format || !ready) {
+        refuse_start("this vault was never completed; run `oubliette init` again");
+    }
+    if (ByteReader{*format}.le32() != kDataFormat) {
+        refuse_start("this vault was written by a newer version; use that version");
+    }
+    const auto vault = view->get(Tables::kMeta, bytes_of(MetaRow::kVault));
+    if (!vault || !std::ranges::equal(*vault, plane->vault_id())) {
+        refuse_start("these keepers belong to another vault than this data directory");
+    }
+    if (const auto name = view->get(Tables::kMeta, bytes_of(MetaRow::kTenant))) {
+        tenant_name = text_of(*name);
+    }
+}
+
+// Detects that the data plane is older than what the keepers last saw (KEYS 4.6). Whatever was
+// revoked since stays revoked, because its keys are gone; the generation makes caches of that time
+// and numbers given since unusable.
+void Core::accept_rollback(const store::ReadView& view) {
+    keys::StateRecord own;
+    if (const auto row = view.get(Tables::kMeta, bytes_of(MetaRow::kSequence))) {
+        ByteReader in{*row};
+        own.generation = in.le32();
+        own.sequence = in.le64();
+    }
+    own.log_size = log_->size();
+    own.log_root = log_->root();
+    const keys::StateRecord known = plane->state_record();
+
+    const bool is_behind = std::pair{own.generation, own.sequence} <
+                           std::pair{known.generation, known.sequence};
+    const auto root_then = audit::AuditLog::root_at(view, known.log_size);
+    const bool is_fork = own.generation == known.generation && known.log_size > 0 &&
+                         known.log_size <= own.log_size && root_then != known.log_root;
+    rolled_back_ = is_behind || is_fork;
+    if (rolled_back_) {
+        own.generation = std::max(own.generation, known.generation) + 1;
+        plane->write_state_record(own);  // before the data plane writes anything
+    }
+    generation_ = own.generation;
+    sequence_ = own.sequence;
+    state_ = own;
+    recorded_state_ = rolled_back_ ? own : known;
+}
+
+void Core::start_committer() {
+    Committer::Hook hook;
+    hook.finish = [this](store::WriteView& view) { finish_group(view); };
+    hook.committed = [this](bool is_committed) { end_group(is_committed); };
+    committer_ = std::make_unique<Committer>(*store, std::vector{std::move(hook)},
+                                             Committer::Limits{});
+    committer_->run([this](store::WriteView& view) {
+        PendingEntry entry;
+        entry.entry.action =
+            rolled_back_ ? audit::Action::rollback_accepted : audit::Action::start;
+        entry.entry.time = now();
+        append(view, entry);
+    });
+}
+
+void Core::resume_revocations() {
+    std::vector<QueueRow> rows;
+    {
+        const auto view = store->read();
+        view->scan(Tables::kQueue, {}, {}, [&](ByteView key, ByteView value) {
+            const auto row = decode_queue_row(ByteReader{key}.array<16>(), value);
+            if (!row) throw Fault{FaultKind::corrupt, "a waiting revocation is damaged"};
+            rows.push_back(*row);
+            return true;
+        });
+    }
+    // What a keeper remembers and this copy of the data does not: it happened, so it is recorded.
+    for (const keys::Revocation& revocation : plane->remembered()) {
+        const auto same = [&](const QueueRow& row) { return row.revocation.id == revocation.id; };
+        if (std::ranges::any_of(rows, same)) continue;
+        rows.push_back({revocation, now()});
+        committer_->run([&](store::WriteView& view) {
+            view.use_reserve();
+            view.put(Tables::kQueue, revocation.id, encode(rows.back()));
+            const bool has_receipt = revocation.scope == keys::RevocationScope::subject ||
+                                     revocation.scope == keys::RevocationScope::field;
+            if (!has_receipt || view.get(Tables::kErasures, revocation.id)) return;
+            ErasureRow erasure;
+            erasure.id = revocation.id;
+            erasure.scope = revocation.scope;
+            erasure.ground = static_cast<Ground>(revocation.ground);
+            erasure.accepted = now();
+            erasure.commitment = revocation.opening_commitment;
+            erasure.blind = revocation.blind;
+            view.put(Tables::kErasures, revocation.id, encode(erasure));
+        });
+    }
+    for (QueueRow& row : rows) {
+        Revoking revoking;
+        revoking.row = std::move(row);
+        revoke(std::move(revoking), {});
+    }
+}
+
+// ---- Reading -------------------------------------------------------------------------------
+
+ByteArray<16> Core::fingerprint(std::uint16_t field, ByteView normalised) const {
+    const auto leaf = leaves->get(
+        keys::system_path(tenant, static_cast<std::uint8_t>(keys::SystemKind::index), 0, 0));
+    if (leaf.state != NodeState::whole) {
+        throw Fault{FaultKind::corrupt, "the index key cannot be derived"};
+    }
+    const auto key = crypto::derive_subkey(leaf.seed.expose(), crypto::KdfContext::index, field);
+    ByteArray<16> out{};
+    crypto::blake2b_keyed(key.expose(), {normalised}, out);
+    return out;
+}
+
+Result<keys::SubjectNumber> Core::find_number(const store::ReadView& view,
+                                              std::string_view external_id) const {
+    Result<keys::SubjectNumber> found = Refusal::not_found;
+    if (external_id.empty() || external_id.size() > people::kExternalIdSizeMax) return found;
+    const auto key = index_fingerprint(fingerprint(0, bytes_of(external_id)));
+    index.find(0, key, [&](keys::SubjectNumber number) {
+        const auto id = people->external_id(view, number);
+        if (!id) {
+            // Its key is dead and the erasure is not final yet. 64 matching bits say that it is
+            // this person.
+            found = Refusal::erased;
+        } else if (*id == external_id) {
+            found = number;
+            return false;
+        }
+        return true;
+    });
+    return found;
+}
+
+std::optional<tokens::TokenKeys> Core::token_keys(policy::RecipientId recipient,
+                                                  std::uint16_t kid) const {
+    const auto leaf = leaves->get(
+        keys::system_path(tenant, static_cast<std::uint8_t>(keys::SystemKind::token),
+                          static_cast<std::uint16_t>(recipient), kid));
+    if (leaf.state == NodeState::dead) return std::nullopt;
+    if (leaf.state != NodeState::whole) {
+        throw Fault{FaultKind::corrupt, "a token key cannot be derived"};
+    }
+    return tokens::TokenKeys::derive(leaf.seed.expose());
+}
+
+policy::PseudonymKey Core::pseudonym_key(policy::RecipientId recipient) const {
+    const auto leaf = leaves->get(
+        keys::system_path(tenant, static_cast<std::uint8_t>(keys::SystemKind::pseudonym),
+                          static_cast<std::uint16_t>(recipient), 0));
+    if (leaf.state != NodeState::whole) {
+        throw Fault{FaultKind::corrupt, "a pseudonym key cannot be derived"};
+    }
+    const auto key = crypto::derive_subkey(leaf.seed.expose(), crypto::KdfContext::system,
+                                           keys::subkey::kPseudonym);
+    return policy::PseudonymKey{key.expose()};
+}
+
+// ---- Transactions --------------------------------------------------------------------------
+
+void Core::submit(std::function<void(Writing&)> work, std::function<void(const Fault*)> done) {
+    committer_->submit(
+        [this, work = std::move(work)](store::WriteView& view) {
+            Writing writing{*this, view};
+            work(writing);
+        },
+        std::move(done));
+}
+
+void Core::audit_then(std::vector<PendingEntry> entries, std::function<void(const Fault*)> done) {
+    committer_->submit(
+        [this, entries = std::move(entries)](store::WriteView& view) mutable {
+            for (PendingEntry& entry : entries) append(view, entry);
+        },
+        [done = std::move(done)](const Fault* fault) {
+            if (fault == nullptr) return done(nullptr);
+            const Fault unavailable{FaultKind::audit_unavailable,
+                                    "the audit entry could not be made durable"};
+            done(&unavailable);
+        });
+}
+
+void Core::append(store::WriteView& view, PendingEntry& pending) {
+    pending.entry.pseudonym = {};
+    crypto::Seed fixed;
+    if (pending.subject &&
+        plane->fixed_key(tenant, *pending.subject, fixed) == NodeState::whole) {
+        if (audit_numbers_.size() >= kAuditNumbersMax) audit_numbers_.clear();
+        AuditNumbers& numbers = audit_numbers_[pending.subject->local];
+        if (numbers.next == numbers.end) {
+            numbers.next = people->reserve_audit_numbers(view, *pending.subject, fixed);
+            numbers.end = numbers.next + people::People::kAuditReserve;
+        }
+        const auto key = crypto::derive_subkey(fixed.expose(), crypto::KdfContext::audit,
+                                               keys::subkey::kAuditPseudonym);
+        Bytes n;
+        ByteWriter{n}.le64(numbers.next++);
+        crypto::blake2b_keyed(key.expose(), {n}, pending.entry.pseudonym);
+    }
+    log_->append(pending.entry);
+}
+
+void Core::finish_group(store::WriteView& view) {
+    log_->finish(view);
+    Bytes row;
+    ByteWriter{row}.le32(generation_).le64(sequence_ + 1);
+    view.put(Tables::kMeta, bytes_of(MetaRow::kSequence), row);
+}
+
+void Core::end_group(bool is_committed) {
+    if (!is_committed) {
+        log_->begin();
+        audit_numbers_.clear();  // reservations of the lost attempt are not on disk
+        group_ = {};
+        return;
+    }
+    ++sequence_;
+    log_->committed();
+    for (const IndexEntry& entry : group_.unindex) {
+        index.remove(entry.field, entry.fingerprint, entry.number);
+    }
+    for (const IndexEntry& entry : group_.index) {
+        index.insert(entry.field, entry.fingerprint, entry.number);
+    }
+    group_ = {};
+    const std::scoped_lock lock{state_mutex_};
+    state_ = {generation_, sequence_, log_->size(), log_->root()};
+}
+
+keys::SubjectNumber Core::next_number() {
+    if (next_number_ == lease_end_) {
+        const keys::RegisterKey key{keys::RegisterKind::person_lease, tenant, 0, 0};
+        next_number_ = plane->lease(key, kLeaseSize);
+        lease_end_ = next_number_ + kLeaseSize;
+        const keys::SubjectNumber first{next_number_};
+        if (first.local >> 36 != 0) {
+            throw Fault{FaultKind::storage_full, "all person numbers of this tenant are used"};
+        }
+        const bool begins_bank = (first.local & 0xFF'FFFF) == 0 && first.bank() > 0;
+        if (begins_bank) {
+            plane->open_bank(tenant, keys::AddressClass::people, first.bank());
+        }
+        // The all-ones index of a bank is reserved.
+        if ((lease_end_ & 0xFF'FFFF) == 0) --lease_end_;
+    }
+    return {next_number_++};
+}
+
+std::optional<ErasureRow> Core::find_erasure(const keys::RequestId& id) const {
+    const auto view = store->read();
+    const auto row = view->get(Tables::kErasures, id);
+    if (!row) return std::nullopt;
+    const auto erasure = decode_erasure_row(id, *row);
+    if (!erasure) throw Fault{FaultKind::corrupt, "an erasure's row is damaged"};
+    return erasure;
+}
+
+}  // namespace oubliette

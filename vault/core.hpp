@@ -1,0 +1,196 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <unordered_map>
+
+#include "vault/audit/audit_log.hpp"
+#include "vault/committer.hpp"
+#include "vault/keys/leaf_cache.hpp"
+#include "vault/people/match_limit.hpp"
+#include "vault/people/people.hpp"
+#include "vault/people/subject_index.hpp"
+#include "vault/policies.hpp"
+#include "vault/vault.hpp"
+
+// What the verbs of vault.hpp share: the open store, key plane, policy, clients, log and index,
+// the one committer, and the way of every revocation. Internal to vault/.
+
+namespace oubliette {
+
+// An audit entry whose pseudonym is made when it is written.
+struct PendingEntry {
+    audit::Entry entry;
+    std::optional<keys::SubjectNumber> subject;
+};
+
+// What the RAM index keeps of a 16-byte fingerprint.
+[[nodiscard]] inline people::SubjectIndex::Fingerprint index_fingerprint(
+    const ByteArray<16>& fingerprint) noexcept {
+    return ByteReader{fingerprint}.le64();
+}
+
+struct IndexEntry {
+    std::uint16_t field = 0;
+    people::SubjectIndex::Fingerprint fingerprint = 0;
+    keys::SubjectNumber number;
+};
+
+class Core;
+
+// One work inside the committer's transaction. Lives on the committer's thread.
+struct Writing {
+    Writing(Core& core_in, store::WriteView& view_in);
+
+    Core& core;
+    store::WriteView& view;
+    Timestamp now;
+    std::shared_ptr<const policy::Gate> gate;  // never null
+
+    void audit(PendingEntry entry);
+    // The living person behind an application's id. Refuses: not_found, erased.
+    [[nodiscard]] Result<people::Person> find_person(std::string_view external_id);
+    // A person with rows of its own; in the index after the commit.
+    [[nodiscard]] people::Person create_person(std::string_view external_id);
+    void index(const IndexEntry& entry);
+    void unindex(const IndexEntry& entry);
+    // Writes the queue row of a revocation; submit it with Core::revoke() after the commit.
+    void enqueue(const QueueRow& row);
+};
+
+class Core {
+public:
+    Core(const VaultOptions& options, const keys::SealSecret& seal, const Clock& clock);
+    ~Core();
+    Core(const Core&) = delete;
+    Core& operator=(const Core&) = delete;
+
+    [[nodiscard]] Timestamp now() const noexcept { return clock.now(); }
+
+    // ---- Reading.
+    // The number behind an application's id, verified by opening the person's own row.
+    // Refuses: not_found, erased.
+    [[nodiscard]] Result<keys::SubjectNumber> find_number(const store::ReadView& view,
+                                                          std::string_view external_id) const;
+    [[nodiscard]] ByteArray<16> fingerprint(std::uint16_t field, ByteView normalised) const;
+    // Token keys of a recipient. nullopt when the leaf is dead (recipient cut off).
+    [[nodiscard]] std::optional<tokens::TokenKeys> token_keys(policy::RecipientId recipient,
+                                                              std::uint16_t kid) const;
+    [[nodiscard]] policy::PseudonymKey pseudonym_key(policy::RecipientId recipient) const;
+
+    // ---- Writing.
+    // Runs `work` in the next transaction; `done` after its commit, on the committer's thread.
+    void submit(std::function<void(Writing&)> work, std::function<void(const Fault*)> done);
+    // Makes the entries durable, then calls `done`: a disclosure waits for this.
+    void audit_then(std::vector<PendingEntry> entries, std::function<void(const Fault*)> done);
+
+    // ---- Revoking (KEYS 4.6). After the commit of the queue row. `recorded` runs when a keeper
+    // durably knows.
+    struct Revoking {
+        QueueRow row;
+        std::optional<keys::SubjectNumber> subject;   // set: the person's rows go afterwards
+        std::vector<IndexEntry> index_entries;        // leave the index before FINAL
+        std::function<void(const ErasureRow&)> on_final;
+    };
+    void revoke(Revoking revoking, std::function<void(const Fault*)> recorded);
+
+    // The same without a Writing, for what must work when no policy is in force.
+    void submit_raw(Committer::Work work, std::function<void(const Fault*)> done) {
+        committer_->submit(std::move(work), std::move(done));
+    }
+    void append_entry(store::WriteView& view, PendingEntry& entry) { append(view, entry); }
+    [[nodiscard]] std::uint64_t next_audit_index() const noexcept { return log_->next_index(); }
+
+    // Tells the keepers how far the data plane is. Throws Fault{storage}.
+    void record_state() { write_state_record(); }
+    [[nodiscard]] VaultStatus status() const;
+    // Erasure rows, from the store.
+    [[nodiscard]] std::optional<ErasureRow> find_erasure(const keys::RequestId& id) const;
+
+    const Clock& clock;
+    keys::TenantId tenant = keys::kFirstTenant;
+    std::string tenant_name;
+    std::unique_ptr<keys::KeyPlane> plane;
+    std::unique_ptr<store::Store> store;
+    std::unique_ptr<keys::LeafCache> leaves;
+    std::unique_ptr<people::People> people;
+    std::unique_ptr<Clients> clients;
+    std::unique_ptr<Policies> policies;
+    people::SubjectIndex index;
+    people::MatchLimit match_limit;
+
+private:
+    friend struct Writing;
+
+    // What one transaction adds to memory once it is durable.
+    struct Group {
+        std::map<std::string, keys::SubjectNumber, std::less<>> subjects;
+        std::vector<IndexEntry> index;
+        std::vector<IndexEntry> unindex;
+    };
+    struct AuditNumbers {
+        std::uint64_t next = 0;
+        std::uint64_t end = 0;
+    };
+
+    void open_store(const VaultOptions& options);
+    void accept_rollback(const store::ReadView& view);
+    void start_committer();
+    void resume_revocations();
+    void rebuild_index(unsigned thread_count);
+    void index_range(keys::SubjectNumber from, keys::SubjectNumber to);
+    [[nodiscard]] bool index_row(ByteView key, ByteView value);
+
+    void append(store::WriteView& view, PendingEntry& pending);
+    void finish_group(store::WriteView& view);
+    void end_group(bool is_committed);
+    [[nodiscard]] keys::SubjectNumber next_number();
+
+    void finish_revocation(const std::shared_ptr<Revoking>& revoking,
+                           const keys::Finality& finality);
+    void remove_rows_later(keys::SubjectNumber number);
+
+    void keep_house();
+    void write_state_record();
+    void submit_due_superseded();
+
+    // ---- committer's thread only
+    std::unique_ptr<audit::AuditLog> log_;
+    Group group_;
+    std::unordered_map<std::uint64_t, AuditNumbers> audit_numbers_;
+    std::uint64_t next_number_ = 0;
+    std::uint64_t lease_end_ = 0;
+
+    std::uint32_t generation_ = 0;
+    bool rolled_back_ = false;
+    std::mutex record_mutex_;  // one writer of the state record at a time
+    mutable std::mutex state_mutex_;
+    keys::StateRecord state_;          // as of the last commit
+    keys::StateRecord recorded_state_; // as of the last write to the keepers
+    std::uint64_t sequence_ = 0;       // of the transaction under way: committer's thread
+
+    std::set<keys::RequestId> superseded_submitted_;  // house thread only
+
+    std::atomic<std::size_t> erasures_waiting_{0};
+    std::atomic<bool> stopping_{false};
+    std::mutex house_mutex_;
+    std::condition_variable house_wakes_;
+    std::thread house_;
+    std::unique_ptr<Committer> committer_;
+};
+
+// Rows of table meta.
+struct MetaRow {
+    static constexpr std::string_view kFormat = "format";      // u32 = 1
+    static constexpr std::string_view kVault = "vault";        // vault id 16
+    static constexpr std::string_view kTenant = "tenant";      // name
+    static constexpr std::string_view kSequence = "sequence";  // generation:u32 | sequence:u64
+    static constexpr std::string_view kReady = "ready";        // u8 = 1, written last by init
+};
+inline constexpr std::uint32_t kDataFormat = 1;
+
+}  // namespace oubliette

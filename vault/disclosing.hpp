@@ -1,0 +1,71 @@
+#pragma once
+
+#include "vault/core.hpp"
+
+// One reading request: what is resolved once (gate, cell, want, snapshot), and the decision of
+// MISSION 3.1 for each item, with its audit entry. Belongs to one thread and one request; the
+// snapshot is gone before anybody waits for the audit commit. Internal to vault/.
+
+namespace oubliette {
+
+class Disclosing {
+public:
+    // REQUIRES: core.policies->current() exists (else Fault{configuration}).
+    Disclosing(Core& core, const Caller& caller, audit::Action action, std::string_view purpose,
+               std::string_view want);
+
+    // Steps 2-4 and 6, the same for all items.
+    [[nodiscard]] const std::optional<Refusal>& refusal() const noexcept { return refusal_; }
+
+    // Step 1: the caller's own token. Refuses: not_found.
+    [[nodiscard]] Result<tokens::TokenPayload> open_token(std::string_view text);
+
+    // Steps 2-14 for one value of one person, and the value as the policy shows it.
+    // `salt32` 0: the field's present value.
+    [[nodiscard]] Result<Disclosed> disclose(keys::SubjectNumber number, policy::FieldId field,
+                                             std::uint32_t salt32);
+    // The same, but the value as stored, for comparing inside the vault only.
+    [[nodiscard]] Result<people::OpenedValue> permit(keys::SubjectNumber number,
+                                                     policy::FieldId field, std::uint32_t salt32);
+
+    // Steps 2-6 for a field, before any person is looked at.
+    [[nodiscard]] std::optional<Refusal> check_field(policy::FieldId field) const;
+
+    // One audit entry for one item.
+    void note(std::optional<keys::SubjectNumber> subject, std::uint16_t field,
+              std::optional<Refusal> refusal, std::uint8_t transform = 0);
+
+    // Ends the snapshot and makes the entries durable; then `done`.
+    void finish(std::function<void(const Fault*)> done);
+
+    [[nodiscard]] const std::shared_ptr<const policy::Gate>& gate() const noexcept {
+        return gate_;
+    }
+    [[nodiscard]] const store::ReadView& view() const noexcept { return *view_; }
+    [[nodiscard]] Timestamp now() const noexcept { return now_; }
+
+private:
+    [[nodiscard]] const Result<policy::SubjectState>& state_of(keys::SubjectNumber number);
+
+    Core& core_;
+    Caller caller_;
+    audit::Action action_;
+    std::shared_ptr<const policy::Gate> gate_;
+    Timestamp now_;
+    std::shared_ptr<keys::KeyPlane::Gate> ticket_;  // an erasure is not final before this ends
+    std::unique_ptr<store::ReadView> view_;
+    std::optional<Refusal> refusal_;
+    policy::CellIndex cell_;
+    std::optional<policy::TransformIndex> want_;
+    std::vector<PendingEntry> entries_;
+
+    // Items of one person tend to come together.
+    std::optional<keys::SubjectNumber> last_number_;
+    Result<policy::SubjectState> last_state_ = Refusal::not_found;
+    std::optional<std::pair<std::uint16_t, tokens::TokenKeys>> token_keys_;
+};
+
+// Bit of Entry::failed_steps for the step of MISSION 3.1 that refuses so; 0 if none does.
+[[nodiscard]] std::uint16_t failed_step_bit(Refusal refusal) noexcept;
+
+}  // namespace oubliette

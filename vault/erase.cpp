@@ -1,0 +1,235 @@
+#include "vault/core.hpp"
+#include "vault/tables.hpp"
+
+namespace oubliette {
+namespace {
+
+// What the committing work found; handed on after the commit.
+struct ErasureWork {
+    std::optional<Refusal> refusal;
+    ErasureAnswer answer;
+    Core::Revoking revoking;
+};
+
+// Commitment to the external id that only the holder of `opening` can open (KEYS 5.5).
+crypto::Hash commitment_of(const ByteArray<32>& opening, std::string_view external_id) {
+    return crypto::sha256({bytes_of("obl/rcpt/1"), opening, bytes_of(external_id)});
+}
+
+void note(Writing& writing, const Caller& caller, audit::Action action,
+          std::optional<keys::SubjectNumber> subject, std::optional<Refusal> refusal,
+          const keys::RequestId& id) {
+    PendingEntry pending;
+    pending.subject = subject;
+    pending.entry.action = action;
+    pending.entry.refusal = refusal;
+    pending.entry.time = writing.now;
+    pending.entry.actor = caller.client;
+    pending.entry.policy_version = writing.gate->version();
+    pending.entry.object = id;
+    writing.audit(pending);
+}
+
+std::vector<IndexEntry> index_entries_of(Writing& writing, keys::SubjectNumber number,
+                                         std::string_view external_id,
+                                         std::optional<policy::FieldId> only) {
+    std::vector<IndexEntry> entries;
+    const people::People& people = *writing.core.people;
+    if (!only) {
+        const auto fingerprint = writing.core.fingerprint(0, bytes_of(external_id));
+        entries.push_back({0, index_fingerprint(fingerprint), number});
+    }
+    const Bytes prefix =
+        only ? people::field_prefix(people.tenant(), number, people::RowKind::value,
+                                    static_cast<std::uint16_t>(*only))
+             : people::row_key(people.tenant(), number, people::RowKind::value);
+    writing.view.scan(Tables::kPeople, prefix, {}, [&](ByteView key, ByteView row) {
+        if (const auto truth = people.index_truth(number, key, row)) {
+            entries.push_back({people::field_item_of(key).field,
+                               index_fingerprint(truth->fingerprint), number});
+        }
+        return true;
+    });
+    return entries;
+}
+
+// Numbers a rollback skipped die with the person's next puncture; whole blocks of 64 by one prefix.
+void add_skipped(std::vector<keys::Path>& paths, const keys::Path& person,
+                 const people::PersonRow& row) {
+    for (std::uint32_t item = row.skipped_from; item < row.skipped_to;) {
+        const keys::Path leaf = keys::item_path(person, item);
+        const bool is_block = leaf.bits() > 60 && leaf.slice(leaf.bits() - 6, 6) == 0 &&
+                              item + 64 <= row.skipped_to;
+        paths.push_back(is_block ? leaf.prefix(leaf.bits() - 6) : leaf);
+        item += is_block ? 64 : 1;
+    }
+}
+
+// The rows and the entry of an erasure, all in this transaction.
+void accept(Writing& writing, const Caller& caller, std::string_view subject, Ground ground,
+            ErasureWork& outcome) {
+    keys::Revocation& revocation = outcome.revoking.row.revocation;
+    crypto::random_bytes(revocation.id);
+    crypto::random_bytes(revocation.blind);
+    crypto::random_bytes(outcome.answer.opening);
+    revocation.ground = static_cast<std::uint16_t>(ground);
+    revocation.opening_commitment = commitment_of(outcome.answer.opening, subject);
+    outcome.revoking.row.due = writing.now;
+    writing.enqueue(outcome.revoking.row);
+
+    ErasureRow& row = outcome.answer.erasure;
+    row.id = revocation.id;
+    row.scope = revocation.scope;
+    row.ground = ground;
+    row.accepted = writing.now;
+    row.commitment = revocation.opening_commitment;
+    row.blind = revocation.blind;
+    row.audit_index = writing.core.next_audit_index();
+    writing.view.put(Tables::kErasures, row.id, encode(row));
+    const bool is_field = revocation.scope == keys::RevocationScope::field;
+    note(writing, caller, is_field ? audit::Action::delete_field : audit::Action::erase_accepted,
+         std::nullopt, std::nullopt, row.id);
+    outcome.answer.first = true;
+}
+
+bool may_erase(const policy::Gate& gate, const Caller& caller) {
+    if (caller.has(Role::privacy_officer)) return true;
+    const policy::RecipientRule* const rule = gate.recipient_rule(caller.recipient);
+    return caller.has(Role::app) && rule != nullptr && rule->erase;
+}
+
+void erase_in(Writing& writing, const Caller& caller, std::string_view subject, Ground ground,
+              ErasureWork& outcome) {
+    if (!may_erase(*writing.gate, caller)) {
+        outcome.refusal = Refusal::role_denied;
+        return;
+    }
+    const auto person = writing.find_person(subject);
+    if (!person) {
+        outcome.refusal = person.error();
+        return;
+    }
+    outcome.revoking.subject = person->number;
+    outcome.revoking.row.revocation.scope = keys::RevocationScope::subject;
+    outcome.revoking.row.revocation.addresses = {writing.core.people->path_of(person->number)};
+    outcome.revoking.index_entries =
+        index_entries_of(writing, person->number, subject, std::nullopt);
+    accept(writing, caller, subject, ground, outcome);
+}
+
+struct FieldDeletion {
+    std::string_view subject;
+    std::string_view field;
+    std::string_view purpose;
+};
+
+std::optional<Refusal> check_deletion(Writing& writing, const Caller& caller,
+                                      const FieldDeletion& deletion) {
+    if (!may_erase(*writing.gate, caller)) return Refusal::role_denied;
+    const auto cell = writing.gate->resolve(caller.recipient, deletion.purpose, writing.now);
+    if (!cell) return cell.error();
+    const auto field = writing.gate->find_field(deletion.field);
+    if (!field) return Refusal::field_unknown;
+    const auto transform = writing.gate->field(*cell, *field, std::nullopt);
+    if (!transform) return transform.error();
+    return std::nullopt;
+}
+
+void delete_field_in(Writing& writing, const Caller& caller, const FieldDeletion& deletion,
+                     ErasureWork& outcome) {
+    outcome.refusal = check_deletion(writing, caller, deletion);
+    if (outcome.refusal) return;
+    auto person = writing.find_person(deletion.subject);
+    if (!person) {
+        outcome.refusal = person.error();
+        return;
+    }
+    const policy::FieldId field = *writing.gate->find_field(deletion.field);
+    const people::People& people = *writing.core.people;
+    const keys::Path path = people.path_of(person->number);
+    auto& addresses = outcome.revoking.row.revocation.addresses;
+    std::vector<Bytes> rows;
+    const Bytes prefix = people::field_prefix(people.tenant(), person->number,
+                                              people::RowKind::value,
+                                              static_cast<std::uint16_t>(field));
+    writing.view.scan(Tables::kPeople, prefix, {}, [&](ByteView key, ByteView) {
+        addresses.push_back(keys::item_path(path, people::field_item_of(key).item));
+        rows.emplace_back(key.begin(), key.end());
+        return true;
+    });
+    if (rows.empty()) {
+        outcome.refusal = Refusal::not_found;
+        return;
+    }
+    for (const IndexEntry& entry :
+         index_entries_of(writing, person->number, deletion.subject, field)) {
+        writing.unindex(entry);
+    }
+    add_skipped(addresses, path, person->row);
+    if (person->row.skipped_to != 0) {
+        person->row.skipped_from = person->row.skipped_to = 0;
+        person->changed = true;
+        people.save(writing.view, *person);
+    }
+    outcome.revoking.row.revocation.scope = keys::RevocationScope::field;
+    accept(writing, caller, deletion.subject, Ground::other, outcome);
+    for (const Bytes& key : rows) writing.view.remove(Tables::kPeople, key);
+}
+
+// After the commit: the person is unreadable from here on (410), and the caller is answered when a
+// keeper durably knows.
+void revoke_and_answer(Core& core, const std::shared_ptr<ErasureWork>& outcome,
+                       const Done<ErasureAnswer>& done,
+                       std::function<void(const ErasureRow&)> on_final) {
+    outcome->revoking.on_final = std::move(on_final);
+    core.revoke(std::move(outcome->revoking),
+                [outcome, done](const Fault* fault) { done(outcome->answer, fault); });
+}
+
+}  // namespace
+
+void Vault::erase(const Caller& caller, std::string_view subject, std::string_view ground,
+                  Done<ErasureAnswer> done, std::function<void(const ErasureRow&)> on_final) {
+    const auto outcome = std::make_shared<ErasureWork>();
+    const Ground why = parse_ground(ground);
+    const auto work = [=](Writing& writing) {
+        *outcome = {};
+        erase_in(writing, caller, subject, why, *outcome);
+        if (!outcome->refusal) return;
+        note(writing, caller, audit::Action::erase_accepted, std::nullopt, outcome->refusal, {});
+    };
+    core_->submit(work, [this, outcome, done = std::move(done),
+                         on_final = std::move(on_final)](const Fault* fault) {
+        if (fault != nullptr) return done(Refusal::not_found, fault);
+        if (outcome->refusal) return done(*outcome->refusal, nullptr);
+        revoke_and_answer(*core_, outcome, done, on_final);
+    });
+}
+
+void Vault::delete_field(const Caller& caller, std::string_view subject, std::string_view field,
+                         std::string_view purpose, Done<ErasureAnswer> done,
+                         std::function<void(const ErasureRow&)> on_final) {
+    const auto outcome = std::make_shared<ErasureWork>();
+    const auto work = [=](Writing& writing) {
+        *outcome = {};
+        delete_field_in(writing, caller, {subject, field, purpose}, *outcome);
+        if (!outcome->refusal) return;
+        note(writing, caller, audit::Action::delete_field, std::nullopt, outcome->refusal, {});
+    };
+    core_->submit(work, [this, outcome, done = std::move(done),
+                         on_final = std::move(on_final)](const Fault* fault) {
+        if (fault != nullptr) return done(Refusal::not_found, fault);
+        if (outcome->refusal) return done(*outcome->refusal, nullptr);
+        revoke_and_answer(*core_, outcome, done, on_final);
+    });
+}
+
+Result<ErasureRow> Vault::find_erasure(const Caller& caller, const keys::RequestId& id) {
+    const auto gate = core_->policies->current();
+    if (!gate || !may_erase(*gate, caller)) return Refusal::role_denied;
+    auto row = core_->find_erasure(id);
+    if (!row) return Refusal::not_found;
+    return std::move(*row);
+}
+
+}  // namespace oubliette

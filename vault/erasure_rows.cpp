@@ -1,0 +1,223 @@
+#include "vault/erasure_rows.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "crypto/encoding.hpp"
+
+namespace oubliette {
+namespace {
+
+constexpr std::uint8_t kFormat = 1;
+constexpr std::string_view kIdPrefix = "er_";
+
+struct GroundName {
+    Ground ground;
+    std::string_view name;
+};
+constexpr std::array<GroundName, 6> kGrounds{{{Ground::other, "other"},
+                                              {Ground::unlawful, "unlawful"},
+                                              {Ground::no_consent, "no_consent"},
+                                              {Ground::breach, "breach"},
+                                              {Ground::no_longer_using, "no_longer_using"},
+                                              {Ground::withdrawn, "withdrawn"}}};
+
+void encode_acknowledgement(ByteWriter& out, const keys::Acknowledgement& ack) {
+    out.bytes(ack.keeper)
+        .bytes(ack.public_key)
+        .u8(static_cast<std::uint8_t>(ack.cell_class))
+        .le64(ack.term)
+        .le64(ack.epoch)
+        .bytes(ack.previous_hash)
+        .bytes(ack.hash)
+        .bytes(ack.request_root)
+        .bytes(ack.members)
+        .bytes(ack.signature);
+}
+
+keys::Acknowledgement decode_acknowledgement(ByteReader& in) {
+    keys::Acknowledgement ack;
+    ack.keeper = in.array<16>();
+    ack.public_key = in.array<32>();
+    ack.cell_class = static_cast<keys::CellClass>(in.u8());
+    ack.term = in.le64();
+    ack.epoch = in.le64();
+    ack.previous_hash = in.array<32>();
+    ack.hash = in.array<32>();
+    ack.request_root = in.array<32>();
+    ack.members = in.array<32>();
+    ack.signature = in.array<64>();
+    return ack;
+}
+
+void encode_chain_row(ByteWriter& out, const keys::ChainRow& row) {
+    out.le64(row.epoch)
+        .le64(row.term)
+        .bytes(row.previous_hash)
+        .bytes(row.root_hash)
+        .bytes(row.members)
+        .bytes(row.request_root)
+        .bytes(row.hash);
+}
+
+keys::ChainRow decode_chain_row(ByteReader& in) {
+    keys::ChainRow row;
+    row.epoch = in.le64();
+    row.term = in.le64();
+    row.previous_hash = in.array<32>();
+    row.root_hash = in.array<32>();
+    row.members = in.array<32>();
+    row.request_root = in.array<32>();
+    row.hash = in.array<32>();
+    return row;
+}
+
+void encode_finality(ByteWriter& out, const keys::Finality& finality) {
+    out.le64(finality.epoch)
+        .bytes(finality.hash_before)
+        .bytes(finality.hash_after)
+        .le64(finality.request_index)
+        .le64(finality.request_count);
+    out.le16(static_cast<std::uint16_t>(finality.request_proof.size()));
+    for (const crypto::Hash& hash : finality.request_proof) out.bytes(hash);
+    out.le16(static_cast<std::uint16_t>(finality.acknowledgements.size()));
+    for (const auto& ack : finality.acknowledgements) encode_acknowledgement(out, ack);
+    out.le16(static_cast<std::uint16_t>(finality.chain.size()));
+    for (const auto& row : finality.chain) encode_chain_row(out, row);
+}
+
+keys::Finality decode_finality(ByteReader& in) {
+    keys::Finality finality;
+    finality.epoch = in.le64();
+    finality.hash_before = in.array<32>();
+    finality.hash_after = in.array<32>();
+    finality.request_index = in.le64();
+    finality.request_count = in.le64();
+    for (std::size_t n = in.le16(); n > 0 && in.ok(); --n) {
+        finality.request_proof.push_back(in.array<32>());
+    }
+    for (std::size_t n = in.le16(); n > 0 && in.ok(); --n) {
+        finality.acknowledgements.push_back(decode_acknowledgement(in));
+    }
+    for (std::size_t n = in.le16(); n > 0 && in.ok(); --n) {
+        finality.chain.push_back(decode_chain_row(in));
+    }
+    return finality;
+}
+
+}  // namespace
+
+std::string_view name_of(ErasureState state) noexcept {
+    return state == ErasureState::final ? "final" : "effective";
+}
+
+std::string_view name_of(keys::RevocationScope scope) noexcept {
+    switch (scope) {
+    case keys::RevocationScope::subject: return "subject";
+    case keys::RevocationScope::field: return "field";
+    case keys::RevocationScope::category: return "category";
+    case keys::RevocationScope::consent: return "consent";
+    case keys::RevocationScope::client: return "client";
+    case keys::RevocationScope::token_key: return "token_key";
+    case keys::RevocationScope::superseded: return "superseded";
+    }
+    return "subject";
+}
+
+Ground parse_ground(std::string_view name) noexcept {
+    const auto found = std::ranges::find(kGrounds, name, &GroundName::name);
+    return found == kGrounds.end() ? Ground::other : found->ground;
+}
+
+std::string_view name_of(Ground ground) noexcept {
+    const auto found = std::ranges::find(kGrounds, ground, &GroundName::ground);
+    return found == kGrounds.end() ? "other" : found->name;
+}
+
+Bytes encode(const ErasureRow& row) {
+    Bytes out;
+    ByteWriter writer{out};
+    writer.u8(kFormat)
+        .u8(static_cast<std::uint8_t>(row.scope))
+        .u8(static_cast<std::uint8_t>(row.state))
+        .u8(0)
+        .le16(static_cast<std::uint16_t>(row.ground))
+        .le32(row.accepted.seconds)
+        .le32(row.finished.seconds)
+        .bytes(row.commitment)
+        .bytes(row.blind)
+        .le64(row.audit_index);
+    if (row.finality) encode_finality(writer, *row.finality);
+    return out;
+}
+
+std::optional<ErasureRow> decode_erasure_row(const keys::RequestId& id, ByteView value) {
+    ByteReader in{value};
+    ErasureRow row;
+    row.id = id;
+    const std::uint8_t format = in.u8();
+    row.scope = static_cast<keys::RevocationScope>(in.u8());
+    row.state = static_cast<ErasureState>(in.u8());
+    in.u8();
+    row.ground = static_cast<Ground>(in.le16());
+    row.accepted.seconds = in.le32();
+    row.finished.seconds = in.le32();
+    row.commitment = in.array<32>();
+    row.blind = in.array<32>();
+    row.audit_index = in.le64();
+    if (row.state == ErasureState::final) {
+        row.finality = decode_finality(in);
+        row.finality->irrecoverable_after = row.finished;
+    }
+    if (!in.finished() || format != kFormat) return std::nullopt;
+    return row;
+}
+
+Bytes encode(const QueueRow& row) {
+    const keys::Revocation& revocation = row.revocation;
+    Bytes out;
+    ByteWriter writer{out};
+    writer.u8(kFormat)
+        .u8(static_cast<std::uint8_t>(revocation.scope))
+        .le16(revocation.ground)
+        .le32(row.due.seconds)
+        .bytes(revocation.opening_commitment)
+        .bytes(revocation.blind)
+        .le16(static_cast<std::uint16_t>(revocation.addresses.size()));
+    for (const keys::Path& path : revocation.addresses) writer.bytes(path.encode());
+    return out;
+}
+
+std::optional<QueueRow> decode_queue_row(const keys::RequestId& id, ByteView value) {
+    ByteReader in{value};
+    QueueRow row;
+    row.revocation.id = id;
+    const std::uint8_t format = in.u8();
+    row.revocation.scope = static_cast<keys::RevocationScope>(in.u8());
+    row.revocation.ground = in.le16();
+    row.due.seconds = in.le32();
+    row.revocation.opening_commitment = in.array<32>();
+    row.revocation.blind = in.array<32>();
+    for (std::size_t n = in.le16(); n > 0; --n) {
+        keys::Path path;
+        if (!keys::Path::decode(in.bytes(11), &path)) return std::nullopt;
+        row.revocation.addresses.push_back(path);
+    }
+    if (!in.finished() || format != kFormat) return std::nullopt;
+    return row;
+}
+
+std::string erasure_id_text(const keys::RequestId& id) {
+    return std::string{kIdPrefix} + crypto::hex_encode(id);
+}
+
+std::optional<keys::RequestId> parse_erasure_id(std::string_view text) {
+    if (!text.starts_with(kIdPrefix)) return std::nullopt;
+    const auto bytes = crypto::hex_decode(text.substr(kIdPrefix.size()));
+    if (!bytes || bytes->size() != 16) return std::nullopt;
+    keys::RequestId id{};
+    std::copy(bytes->begin(), bytes->end(), id.begin());
+    return id;
+}
+
+}  // namespace oubliette

@@ -1,0 +1,129 @@
+#include <algorithm>
+#include <thread>
+
+#include "vault/core.hpp"
+#include "vault/tables.hpp"
+
+// What runs beside requests: the index at start, and the small duties of every second.
+
+namespace oubliette {
+namespace {
+
+constexpr auto kHouseInterval = std::chrono::seconds{1};
+constexpr unsigned kStateRecordEvery = 5;   // intervals; KEYS 4.6 allows 10 s after a commit
+constexpr unsigned kSupersededEvery = 60;   // intervals
+
+}  // namespace
+
+// ---- Index ---------------------------------------------------------------------------------
+
+void Core::rebuild_index(unsigned thread_count) {
+    // Leased numbers begin at multiples of the lease, so the space in use ends at the register.
+    const std::uint64_t end =
+        plane->read_register({keys::RegisterKind::person_lease, tenant, 0, 0});
+    const std::uint64_t threads = std::max(1U, thread_count);
+    const std::uint64_t share = end / threads + 1;
+    std::vector<std::thread> workers;
+    std::mutex mutex;
+    std::optional<Fault> failed;
+    for (std::uint64_t i = 0; i < threads; ++i) {
+        workers.emplace_back([this, i, share, end, &mutex, &failed] {
+            try {
+                index_range({std::min(i * share, end)}, {std::min((i + 1) * share, end)});
+            } catch (const Fault& fault) {
+                const std::scoped_lock lock{mutex};
+                failed.emplace(fault);
+            }
+        });
+    }
+    for (std::thread& worker : workers) worker.join();
+    if (failed) throw Fault{*failed};
+}
+
+void Core::index_range(keys::SubjectNumber from, keys::SubjectNumber to) {
+    std::vector<keys::SubjectNumber> erased;
+    const auto view = store->read();
+    view->scan(Tables::kPeople, {}, people::person_prefix(tenant, from),
+               [&](ByteView key, ByteView value) {
+                   const auto number = people::subject_of(key);
+                   if (!number) throw Fault{FaultKind::corrupt, "a row has no person"};
+                   if (*number >= to || stopping_) return false;
+                   if (!index_row(key, value)) erased.push_back(*number);
+                   return true;
+               });
+    for (const keys::SubjectNumber number : erased) remove_rows_later(number);
+}
+
+// False for the external id of an erased person: its rows are left-overs.
+bool Core::index_row(ByteView key, ByteView value) {
+    const keys::SubjectNumber number = *people::subject_of(key);
+    const auto kind = people::kind_of(key);
+    if (kind == people::RowKind::external_id) {
+        const auto id = people->open_external_id(number, value);
+        if (!id) return false;
+        index.insert(0, index_fingerprint(fingerprint(0, bytes_of(*id))), number);
+    } else if (kind == people::RowKind::value) {
+        if (const auto truth = people->index_truth(number, key, value)) {
+            index.insert(people::field_item_of(key).field, index_fingerprint(truth->fingerprint),
+                         number);
+        }
+    }
+    return true;
+}
+
+// ---- Every second --------------------------------------------------------------------------
+
+void Core::keep_house() {
+    for (unsigned tick = 1; !stopping_; ++tick) {
+        {
+            std::unique_lock lock{house_mutex_};
+            house_wakes_.wait_for(lock, kHouseInterval, [this] { return stopping_.load(); });
+        }
+        if (stopping_) return;
+        try {
+            (void)policies->refresh(now());
+            if (tick % kStateRecordEvery == 0) write_state_record();
+            if (tick % kSupersededEvery == 0) submit_due_superseded();
+        } catch (const Fault&) {
+            // A keeper or the store is in trouble: status says so, and the next round tries again.
+        }
+    }
+}
+
+void Core::write_state_record() {
+    const std::scoped_lock one{record_mutex_};
+    keys::StateRecord state;
+    {
+        const std::scoped_lock lock{state_mutex_};
+        state = state_;
+    }
+    if (state == recorded_state_) return;
+    plane->write_state_record(state);
+    recorded_state_ = state;
+}
+
+// Values that were replaced lose their keys in one group, not one by one.
+void Core::submit_due_superseded() {
+    std::vector<QueueRow> due;
+    {
+        const auto view = store->read();
+        view->scan(Tables::kQueue, {}, {}, [&](ByteView key, ByteView value) {
+            auto row = decode_queue_row(ByteReader{key}.array<16>(), value);
+            if (!row) throw Fault{FaultKind::corrupt, "a waiting revocation is damaged"};
+            const bool is_superseded =
+                row->revocation.scope == keys::RevocationScope::superseded;
+            if (!is_superseded || row->due > now()) return true;
+            if (superseded_submitted_.insert(row->revocation.id).second) {
+                due.push_back(std::move(*row));
+            }
+            return true;
+        });
+    }
+    for (QueueRow& row : due) {
+        Revoking revoking;
+        revoking.row = std::move(row);
+        revoke(std::move(revoking), {});
+    }
+}
+
+}  // namespace oubliette

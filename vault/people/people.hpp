@@ -1,0 +1,147 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "vault/keys/key_plane.hpp"
+#include "vault/keys/leaf_cache.hpp"
+#include "vault/people/records.hpp"
+#include "vault/store/store.hpp"
+
+// One person's rows, opened and written: the state that decisions need, values, consent markers,
+// the external id. Everything is a box under the person's own keys; nothing here decides. Reading
+// functions are thread-safe; writing ones belong to the committer's thread.
+
+namespace oubliette::people {
+
+// A person while one request works on it. Holds S_fix. Move-only.
+struct Person {
+    SubjectNumber number;
+    crypto::Seed fixed;
+    policy::SubjectState state;
+    PersonRow row;
+    bool changed = false;  // state or row must be saved
+
+    // The next item number. REQUIRES: row.next_item < keys::kItemCountMax (see has_room).
+    [[nodiscard]] std::uint32_t take_item() noexcept {
+        changed = true;
+        return row.next_item++;
+    }
+    [[nodiscard]] bool has_room() const noexcept {
+        return row.next_item < keys::kItemCountMax - 64;
+    }
+};
+
+// A stored value, opened.
+struct OpenedValue {
+    std::uint32_t item = 0;
+    std::uint32_t salt32 = 0;
+    crypto::SecretBytes plaintext;
+    StoredValue value;  // views into plaintext
+};
+
+struct StoredMarker {
+    std::uint32_t item = 0;
+    bool alive = false;  // its item key still exists
+    Marker marker;
+};
+
+class People {
+public:
+    // `generation` counts accepted rollbacks (KEYS 4.6); rows of an older one are not trusted to
+    // be current: the state is rebuilt from the markers and item numbers jump to a fresh area.
+    People(keys::KeyPlane& plane, keys::LeafCache& leaves, TenantId tenant,
+           std::uint16_t generation);
+
+    // ---- Reading.
+    // Refuses: erased (an authenticated dead key), not_found (no such rows).
+    // Throws Fault{corrupt} when a row does not authenticate.
+    [[nodiscard]] Result<Person> load(const store::ReadView& view, const policy::Gate& gate,
+                                      SubjectNumber number) const;
+
+    // Only what decisions need; one box less. Refuses and throws as load().
+    [[nodiscard]] Result<policy::SubjectState> load_state(const store::ReadView& view,
+                                                          const policy::Gate& gate,
+                                                          SubjectNumber number) const;
+
+    // Present value of a field, or the one whose salt begins with `salt32` if that is not 0.
+    // Refuses: not_found, erased, retention_ended (its retention day is dead).
+    [[nodiscard]] Result<OpenedValue> open_value(const store::ReadView& view, SubjectNumber number,
+                                                 policy::FieldId field,
+                                                 std::uint32_t salt32) const;
+    // All values of a field, oldest first; those whose key is dead are left out.
+    [[nodiscard]] std::vector<OpenedValue> open_values(const store::ReadView& view,
+                                                       SubjectNumber number,
+                                                       policy::FieldId field) const;
+    [[nodiscard]] std::vector<StoredMarker> markers(const store::ReadView& view,
+                                                    SubjectNumber number,
+                                                    std::optional<policy::SlotId> slot) const;
+    // Slots of living grants that have expired at `now`.
+    [[nodiscard]] policy::SlotMask expired_slots(const store::ReadView& view, SubjectNumber number,
+                                                 Timestamp now) const;
+    // nullopt if its key is dead or there is none.
+    [[nodiscard]] std::optional<std::string> external_id(const store::ReadView& view,
+                                                         SubjectNumber number) const;
+
+    // The same from the row itself.
+    [[nodiscard]] std::optional<std::string> open_external_id(SubjectNumber number,
+                                                              ByteView row) const;
+
+    // Index-truth boxes of one person's value row; nullopt without one or with a dead key.
+    [[nodiscard]] std::optional<IndexTruth> index_truth(SubjectNumber number, ByteView row_key,
+                                                        ByteView row) const;
+
+    // ---- Writing.
+    [[nodiscard]] Person create(store::WriteView& view, const policy::Gate& gate,
+                                SubjectNumber number, std::string_view external_id) const;
+    void save(store::WriteView& view, Person& person) const;
+
+    struct NewValue {
+        policy::FieldId field{};
+        policy::RetentionClassId retention_class{};
+        std::optional<std::uint16_t> end_day;  // nullopt: the open bucket
+        policy::ValueKind kind{};
+        std::string_view text;
+        Timestamp collected;
+        std::optional<IndexTruth> truth;
+    };
+    // Writes the row; returns the salt32 that pins tokens to it.
+    std::uint32_t write_value(store::WriteView& view, Person& person, const NewValue& value) const;
+    std::uint32_t write_marker(store::WriteView& view, Person& person, const Marker& marker) const;
+
+    // Removes up to `count_max` rows of a person; true if none are left.
+    [[nodiscard]] bool remove_rows(store::WriteView& view, SubjectNumber number,
+                                   std::size_t count_max) const;
+
+    // Next n of the audit pseudonym (vault/audit/entry.hpp), from numbers reserved in the person's
+    // own row 64 at a time.
+    static constexpr std::uint64_t kAuditReserve = 64;
+    [[nodiscard]] std::uint64_t reserve_audit_numbers(store::WriteView& view, SubjectNumber number,
+                                                      const crypto::Seed& fixed) const;
+
+    [[nodiscard]] keys::Path path_of(SubjectNumber number) const noexcept {
+        return keys::person_path(tenant_, number);
+    }
+    [[nodiscard]] TenantId tenant() const noexcept { return tenant_; }
+
+private:
+    [[nodiscard]] Result<crypto::Seed> fixed_key(SubjectNumber number) const;
+    [[nodiscard]] policy::SubjectState open_state(const store::ReadView& view,
+                                                  const policy::Gate& gate, SubjectNumber number,
+                                                  const crypto::Seed& fixed, ByteView row) const;
+    [[nodiscard]] keys::NodeState value_key(SubjectNumber number, std::uint32_t item,
+                                            const Header& header, crypto::ValueKey& out) const;
+    [[nodiscard]] Result<OpenedValue> open_row(SubjectNumber number, ByteView key,
+                                               ByteView row) const;
+    [[nodiscard]] policy::SubjectState rebuilt_state(const store::ReadView& view,
+                                                     const policy::Gate& gate,
+                                                     SubjectNumber number,
+                                                     policy::SubjectState old) const;
+
+    keys::KeyPlane& plane_;
+    keys::LeafCache& leaves_;
+    TenantId tenant_;
+    std::uint16_t generation_;
+};
+
+}  // namespace oubliette::people

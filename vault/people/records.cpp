@@ -1,0 +1,276 @@
+#include "vault/people/records.hpp"
+
+#include <algorithm>
+#include <bit>
+
+namespace oubliette::people {
+namespace {
+
+constexpr std::uint8_t kSuite = 1;
+
+std::size_t padme(std::size_t size) noexcept {
+    // Padme (Nikitin et al. 2019): keep the top log2(log2(size)) + 1 bits, round up the rest.
+    const unsigned exponent = static_cast<unsigned>(std::bit_width(size)) - 1;
+    const unsigned kept = static_cast<unsigned>(std::bit_width(exponent));
+    const std::size_t mask = (std::size_t{1} << (exponent - kept)) - 1;
+    return (size + mask) & ~mask;
+}
+
+template <std::size_t N>
+ByteArray<N> exactly(const Bytes& bytes) noexcept {
+    OBL_ASSERT(bytes.size() == N);
+    ByteArray<N> out{};
+    std::copy(bytes.begin(), bytes.end(), out.begin());
+    return out;
+}
+
+}  // namespace
+
+ByteArray<kHeaderSize> Header::encode() const noexcept {
+    ByteArray<kHeaderSize> out{};
+    const std::uint16_t numbers[] = {schema, retention_class, day, region, generation};
+    out[0] = format;
+    out[1] = kSuite;
+    for (std::size_t i = 0; i < 5; ++i) {
+        out[2 + 2 * i] = static_cast<Byte>(numbers[i]);
+        out[3 + 2 * i] = static_cast<Byte>(numbers[i] >> 8);
+    }
+    return out;
+}
+
+std::optional<Header> Header::decode(ByteView row) noexcept {
+    ByteReader in{row};
+    Header header;
+    header.format = in.u8();
+    const std::uint8_t suite = in.u8();
+    header.schema = in.le16();
+    header.retention_class = in.le16();
+    header.day = in.le16();
+    header.region = in.le16();
+    header.generation = in.le16();
+    if (!in.ok() || suite != kSuite || header.format == 0 || header.format > 2) return std::nullopt;
+    return header;
+}
+
+PersonPrefix person_prefix(TenantId tenant, SubjectNumber number) noexcept {
+    OBL_ASSERT(number.local >> 36 == 0);
+    PersonPrefix out;
+    const auto shard = static_cast<std::uint16_t>(number.local >> 20);
+    const auto tenant_number = static_cast<std::uint16_t>(tenant);
+    out.bytes = {static_cast<Byte>(shard >> 8),           static_cast<Byte>(shard),
+                 static_cast<Byte>(tenant_number >> 8),   static_cast<Byte>(tenant_number),
+                 static_cast<Byte>(number.local >> 32),   static_cast<Byte>(number.local >> 24),
+                 static_cast<Byte>(number.local >> 16),   static_cast<Byte>(number.local >> 8),
+                 static_cast<Byte>(number.local)};
+    return out;
+}
+
+std::optional<SubjectNumber> subject_of(ByteView row_key) noexcept {
+    ByteReader in{row_key};
+    const std::uint16_t shard = in.be16();
+    in.be16();
+    const std::uint64_t local = in.be40();
+    if (!in.ok() || local >> 36 != 0 || local >> 20 != shard) return std::nullopt;
+    return SubjectNumber{local};
+}
+
+std::optional<RowKind> kind_of(ByteView row_key) noexcept {
+    if (row_key.size() <= kPersonPrefixSize) return std::nullopt;
+    const std::size_t rest = row_key.size() - kPersonPrefixSize - 1;
+    switch (row_key[kPersonPrefixSize]) {
+    case 0x01: return rest == 0 ? std::optional{RowKind::person} : std::nullopt;
+    case 0x02: return rest == 0 ? std::optional{RowKind::hot} : std::nullopt;
+    case 0x03: return rest == 0 ? std::optional{RowKind::audit_counter} : std::nullopt;
+    case 0x10: return rest == 6 ? std::optional{RowKind::value} : std::nullopt;
+    case 0x11: return rest == 6 ? std::optional{RowKind::marker} : std::nullopt;
+    case 0x12: return rest == 4 ? std::optional{RowKind::external_id} : std::nullopt;
+    default: return std::nullopt;
+    }
+}
+
+Bytes row_key(TenantId tenant, SubjectNumber number, RowKind kind) {
+    const PersonPrefix prefix = person_prefix(tenant, number);
+    Bytes key(prefix.bytes.begin(), prefix.bytes.end());
+    key.push_back(static_cast<Byte>(kind));
+    if (kind == RowKind::external_id) ByteWriter{key}.be32(0);
+    return key;
+}
+
+Bytes field_prefix(TenantId tenant, SubjectNumber number, RowKind kind, std::uint16_t field) {
+    OBL_ASSERT(kind == RowKind::value || kind == RowKind::marker);
+    Bytes key = row_key(tenant, number, kind);
+    ByteWriter{key}.be16(field);
+    return key;
+}
+
+Bytes row_key(TenantId tenant, SubjectNumber number, RowKind kind, std::uint16_t field,
+              std::uint32_t item) {
+    Bytes key = field_prefix(tenant, number, kind, field);
+    ByteWriter{key}.be32(item);
+    return key;
+}
+
+FieldItem field_item_of(ByteView row_key) noexcept {
+    ByteReader in{row_key.subspan(kPersonPrefixSize + 1)};
+    FieldItem out;
+    out.field = in.be16();
+    out.item = in.be32();
+    OBL_ASSERT(in.finished());
+    return out;
+}
+
+ByteArray<34> associated_data(const RecordPlace& place,
+                              const ByteArray<kHeaderSize>& header) noexcept {
+    ByteArray<34> out{'o', 'b', 'l', '1', static_cast<Byte>(place.type), 0};
+    const auto le = [&out](std::size_t at, std::uint64_t value, std::size_t width) {
+        for (std::size_t i = 0; i < width; ++i) out[at + i] = static_cast<Byte>(value >> (8 * i));
+    };
+    le(6, static_cast<std::uint16_t>(place.tenant), 2);
+    le(8, place.number.local, 8);
+    le(16, place.field, 2);
+    le(18, place.item, 4);
+    std::copy(header.begin(), header.end(), out.begin() + 22);
+    return out;
+}
+
+std::size_t padded_size(std::size_t size) noexcept {
+    if (size <= 256) return (size + 15) / 16 * 16;
+    return padme(size);
+}
+
+crypto::SecretBytes encode_value(policy::ValueKind kind, Timestamp collected,
+                                 std::string_view text) {
+    crypto::SecretBytes out{padded_size(9 + text.size())};
+    const ByteSpan bytes = out.expose_mut();
+    bytes[0] = static_cast<Byte>(kind);
+    for (std::size_t i = 0; i < 4; ++i) {
+        bytes[1 + i] = static_cast<Byte>(collected.seconds >> (8 * i));
+        bytes[5 + i] = static_cast<Byte>(text.size() >> (8 * i));
+    }
+    std::copy(text.begin(), text.end(), bytes.begin() + 9);
+    return out;
+}
+
+std::optional<StoredValue> decode_value(ByteView plaintext) noexcept {
+    ByteReader in{plaintext};
+    const std::uint8_t kind = in.u8();
+    const std::uint32_t collected = in.le32();
+    const std::uint32_t size = in.le32();
+    const ByteView text = in.bytes(size);
+    if (!in.ok() || (kind != 1 && kind != 2)) return std::nullopt;
+    return StoredValue{static_cast<policy::ValueKind>(kind), Timestamp{collected}, text_of(text)};
+}
+
+ByteArray<16> encode(const PersonRow& row) noexcept {
+    Bytes out;
+    ByteWriter{out}.le32(row.next_item).le32(row.skipped_from).le32(row.skipped_to).zeros(4);
+    return exactly<16>(out);
+}
+
+std::optional<PersonRow> decode_person_row(ByteView plaintext) noexcept {
+    ByteReader in{plaintext};
+    PersonRow row;
+    row.next_item = in.le32();
+    row.skipped_from = in.le32();
+    row.skipped_to = in.le32();
+    in.le32();
+    if (!in.finished()) return std::nullopt;
+    return row;
+}
+
+ByteArray<64> encode(const policy::SubjectState& state) noexcept {
+    Bytes out;
+    ByteWriter{out}
+        .le64(state.granted.low)
+        .le64(state.granted.high)
+        .le16(state.seen_version)
+        .le16(state.home_region)
+        .u8(state.flags)
+        .zeros(3)
+        .le32(state.earliest_expiry)
+        .le32(state.account_closed)
+        .le32(state.last_activity)
+        .le32(state.campaign_ended)
+        .zeros(24);
+    return exactly<64>(out);
+}
+
+std::optional<policy::SubjectState> decode_subject_state(ByteView plaintext) noexcept {
+    ByteReader in{plaintext};
+    policy::SubjectState state;
+    state.granted.low = in.le64();
+    state.granted.high = in.le64();
+    state.seen_version = in.le16();
+    state.home_region = in.le16();
+    state.flags = in.u8();
+    in.bytes(3);
+    state.earliest_expiry = in.le32();
+    state.account_closed = in.le32();
+    state.last_activity = in.le32();
+    state.campaign_ended = in.le32();
+    in.bytes(24);
+    if (!in.finished()) return std::nullopt;
+    return state;
+}
+
+ByteArray<48> encode(const Marker& marker) noexcept {
+    Bytes out;
+    ByteWriter{out}
+        .le16(marker.slot)
+        .le16(marker.version)
+        .u8(static_cast<std::uint8_t>(marker.kind))
+        .u8(marker.told)
+        .zeros(2)
+        .le32(marker.granted.seconds)
+        .le32(marker.expires.seconds)
+        .bytes(marker.evidence);
+    return exactly<48>(out);
+}
+
+std::optional<Marker> decode_marker(ByteView plaintext) noexcept {
+    ByteReader in{plaintext};
+    Marker marker;
+    marker.slot = in.le16();
+    marker.version = in.le16();
+    marker.kind = static_cast<policy::ConsentKind>(in.u8());
+    marker.told = in.u8();
+    in.le16();
+    marker.granted.seconds = in.le32();
+    marker.expires.seconds = in.le32();
+    marker.evidence = in.array<32>();
+    if (!in.finished()) return std::nullopt;
+    return marker;
+}
+
+crypto::SecretBytes encode_external_id(std::string_view id) {
+    OBL_ASSERT(!id.empty() && id.size() <= kExternalIdSizeMax);
+    crypto::SecretBytes out{padded_size(1 + id.size())};
+    out.expose_mut()[0] = static_cast<Byte>(id.size());
+    std::copy(id.begin(), id.end(), out.expose_mut().begin() + 1);
+    return out;
+}
+
+std::optional<std::string_view> decode_external_id(ByteView plaintext) noexcept {
+    ByteReader in{plaintext};
+    const ByteView id = in.bytes(in.u8());
+    if (!in.ok() || id.empty()) return std::nullopt;
+    return text_of(id);
+}
+
+ByteArray<20> encode(const IndexTruth& truth) noexcept {
+    Bytes out;
+    ByteWriter{out}.bytes(truth.fingerprint).le16(truth.normaliser).le16(truth.kid);
+    return exactly<20>(out);
+}
+
+std::optional<IndexTruth> decode_index_truth(ByteView plaintext) noexcept {
+    ByteReader in{plaintext};
+    IndexTruth truth;
+    truth.fingerprint = in.array<16>();
+    truth.normaliser = in.le16();
+    truth.kid = in.le16();
+    if (!in.finished()) return std::nullopt;
+    return truth;
+}
+
+}  // namespace oubliette::people

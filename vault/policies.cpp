@@ -1,0 +1,220 @@
+#include "vault/policies.hpp"
+
+#include <algorithm>
+
+#include "crypto/byte_io.hpp"
+#include "crypto/hash.hpp"
+#include "vault/tables.hpp"
+
+namespace oubliette {
+namespace {
+
+using policy::Document;
+using policy::Finding;
+using policy::NameKind;
+
+constexpr std::size_t kPartSize = 60'000;  // bytes
+
+Bytes part_key(std::uint16_t version, std::uint16_t part) {
+    Bytes key;
+    ByteWriter{key}.be16(version).be16(part);
+    return key;
+}
+
+Bytes name_key(NameKind kind, std::string_view name) {
+    Bytes key;
+    ByteWriter{key}.u8(static_cast<std::uint8_t>(kind)).bytes(bytes_of(name));
+    return key;
+}
+
+// Slots are bits of a mask and begin at 0; everywhere else 0 means "none".
+std::uint64_t first_id(NameKind kind) noexcept { return kind == NameKind::slot ? 0 : 1; }
+
+// Names that are stored already.
+class StoredNames final : public policy::NameIds {
+public:
+    explicit StoredNames(const store::ReadView& view) : view_(view) {}
+    std::uint16_t id_of(NameKind kind, std::string_view name) override {
+        const auto id = view_.get(Tables::kNames, name_key(kind, name));
+        if (!id || id->size() != 2) throw Fault{FaultKind::corrupt, "a policy name has no number"};
+        return ByteReader{*id}.le16();
+    }
+
+private:
+    const store::ReadView& view_;
+};
+
+// Names of a version being published: new ones get the next number of the keepers' register.
+class NewNames final : public policy::NameIds {
+public:
+    NewNames(store::WriteView& view, keys::KeyPlane& plane, keys::TenantId tenant)
+        : view_(view), plane_(plane), tenant_(tenant) {}
+
+    std::uint16_t id_of(NameKind kind, std::string_view name) override {
+        if (const auto id = view_.get(Tables::kNames, name_key(kind, name))) {
+            return ByteReader{*id}.le16();
+        }
+        const keys::RegisterKey key{keys::RegisterKind::name_id, tenant_,
+                                    static_cast<std::uint16_t>(kind), 0};
+        auto& next = next_[key];
+        if (next == 0) next = std::max(plane_.read_register(key), first_id(kind));
+        const auto id = static_cast<std::uint16_t>(next++);
+        Bytes value;
+        ByteWriter{value}.le16(id);
+        view_.put(Tables::kNames, name_key(kind, name), value);
+        return id;
+    }
+
+    [[nodiscard]] std::vector<std::pair<keys::RegisterKey, std::uint64_t>> registers() const {
+        return {next_.begin(), next_.end()};
+    }
+
+private:
+    store::WriteView& view_;
+    keys::KeyPlane& plane_;
+    keys::TenantId tenant_;
+    std::map<keys::RegisterKey, std::uint64_t> next_;
+};
+
+keys::RegisterKey floor_key(keys::TenantId tenant) {
+    return {keys::RegisterKind::policy_version, tenant, 0, 0};
+}
+
+Finding refused(std::string code, std::string pointer, std::string message) {
+    Finding finding;
+    finding.code = std::move(code);
+    finding.pointer = std::move(pointer);
+    finding.message = std::move(message);
+    return finding;
+}
+
+std::shared_ptr<const policy::Gate> compile_stored(const store::ReadView& view,
+                                                   const std::string& text) {
+    const auto outcome = policy::parse_document(text);
+    if (!outcome.document) throw Fault{FaultKind::corrupt, "a stored policy does not parse"};
+    StoredNames names{view};
+    return policy::Gate::compile(outcome.document, names);
+}
+
+}  // namespace
+
+Policies::Policies(keys::KeyPlane& plane, keys::TenantId tenant) : plane_(plane), tenant_(tenant) {}
+Policies::~Policies() = default;
+
+void Policies::load(const store::ReadView& view, Timestamp now) {
+    std::map<std::uint16_t, std::string> texts;
+    std::map<std::uint16_t, crypto::Hash> hashes;
+    view.scan(Tables::kPolicies, {}, {}, [&](ByteView key, ByteView value) {
+        ByteReader at{key};
+        const std::uint16_t version = at.be16();
+        ByteReader in{value};
+        if (at.be16() == 0) {
+            in.le32();
+            hashes[version] = in.array<32>();
+        }
+        texts[version] += oubliette::text_of(in.rest());
+        return true;
+    });
+    std::map<std::uint16_t, std::shared_ptr<const policy::Gate>> versions;
+    for (const auto& [version, text] : texts) {
+        if (crypto::sha256({bytes_of(text)}) != hashes[version]) {
+            throw Fault{FaultKind::corrupt, "a stored policy was changed"};
+        }
+        versions[version] = compile_stored(view, text);
+    }
+    {
+        const std::scoped_lock lock{mutex_};
+        versions_ = std::move(versions);
+    }
+    (void)refresh(now);
+}
+
+bool Policies::refresh(Timestamp now) {
+    const std::uint64_t floor = plane_.read_register(floor_key(tenant_));
+    const std::scoped_lock lock{mutex_};
+    std::shared_ptr<const policy::Gate> chosen;
+    if (!versions_.empty() && versions_.rbegin()->first >= floor) {
+        chosen = versions_.begin()->second;
+        for (const auto& [version, gate] : versions_) {
+            const auto effective = gate->document().head.effective;
+            if (!effective || *effective <= now) chosen = gate;
+        }
+    }
+    const bool changed = chosen != current_;
+    current_ = std::move(chosen);
+    return changed;
+}
+
+std::shared_ptr<const policy::Gate> Policies::current() const {
+    const std::scoped_lock lock{mutex_};
+    return current_;
+}
+
+std::uint16_t Policies::newest_version() const {
+    const std::scoped_lock lock{mutex_};
+    return versions_.empty() ? std::uint16_t{0} : versions_.rbegin()->first;
+}
+
+std::optional<std::string> Policies::text_of(std::uint16_t version) const {
+    const std::scoped_lock lock{mutex_};
+    const auto found = versions_.find(version);
+    if (found == versions_.end()) return std::nullopt;
+    return found->second->document().json;
+}
+
+Policies::Draft Policies::check(std::string_view json, std::string_view tenant, Timestamp now,
+                                bool first) const {
+    auto outcome = policy::parse_document(json);
+    Draft draft{outcome.document, std::move(outcome.findings)};
+    if (!draft.document) return draft;
+    std::ranges::move(policy::lint(*draft.document, now), std::back_inserter(draft.findings));
+
+    const policy::PolicyHead& head = draft.document->head;
+    if (head.tenant != tenant) {
+        draft.findings.push_back(refused("POLICY_TENANT", "/policy/tenant",
+                                         "the document is for another tenant than this vault's"));
+    }
+    if (first) return draft;
+    const std::uint16_t newest = newest_version();
+    if (head.version != newest + 1 || head.supersedes != newest) {
+        draft.findings.push_back(
+            refused("VERSION_NOT_CURRENT", "/policy/version",
+                    "the next version is " + std::to_string(newest + 1) + " and supersedes " +
+                        std::to_string(newest) + "; published versions never change"));
+    }
+    return draft;
+}
+
+std::shared_ptr<const policy::Gate> Policies::write(
+    store::WriteView& view, const std::shared_ptr<const policy::Document>& document,
+    Timestamp now) const {
+    NewNames names{view, plane_, tenant_};
+    auto gate = policy::Gate::compile(document, names);
+    const auto registers = names.registers();
+    if (!registers.empty()) plane_.raise_registers(registers);
+
+    const std::string& text = document->json;
+    const crypto::Hash hash = crypto::sha256({bytes_of(text)});
+    std::uint16_t part = 0;
+    for (std::size_t at = 0; at < text.size() || part == 0; at += kPartSize, ++part) {
+        Bytes value;
+        ByteWriter writer{value};
+        if (part == 0) writer.le32(now.seconds).bytes(hash);
+        writer.bytes(bytes_of(std::string_view{text}.substr(at, kPartSize)));
+        view.put(Tables::kPolicies, part_key(gate->version(), part), value);
+    }
+    return gate;
+}
+
+void Policies::adopt(std::shared_ptr<const policy::Gate> gate, Timestamp now) {
+    // The floor rises only when the version is durable: a floor above all versions would close the
+    // vault.
+    plane_.raise_registers({{floor_key(tenant_), gate->version()}});
+    {
+        const std::scoped_lock lock{mutex_};
+        versions_[gate->version()] = std::move(gate);
+    }
+    (void)refresh(now);
+}
+
+}  // namespace oubliette

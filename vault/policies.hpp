@@ -1,0 +1,68 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "vault/clock.hpp"
+#include "vault/keys/key_plane.hpp"
+#include "vault/policy/gate.hpp"
+#include "vault/policy/lint.hpp"
+#include "vault/store/store.hpp"
+
+// The history of published policies and the numbers behind their names. Versions are immutable;
+// the one in force is the highest whose effective date has come. Thread-safe.
+//
+//   table policies: version:u16be | part:u16be -> part 0: published:u32 | sha-256:32 | text...,
+//                   other parts: text...  (parts of at most 60,000 bytes)
+//   table names: kind:u8 | name -> id:u16
+//
+// Ids are never used again: the next one is a register of the keepers, which no restore lowers.
+
+namespace oubliette {
+
+class Policies {
+public:
+    Policies(keys::KeyPlane& plane, keys::TenantId tenant);
+    ~Policies();
+
+    // Compiles all stored versions. Throws Fault{corrupt}.
+    void load(const store::ReadView& view, Timestamp now);
+
+    // Chooses the version in force at `now`; true if it changed.
+    bool refresh(Timestamp now);
+
+    // The gate in force. nullptr before the first version, and when the newest stored version is
+    // below the keepers' floor (an old copy of the data): then nothing may be disclosed.
+    [[nodiscard]] std::shared_ptr<const policy::Gate> current() const;
+    [[nodiscard]] std::uint16_t newest_version() const;
+    [[nodiscard]] std::optional<std::string> text_of(std::uint16_t version) const;
+
+    // Parses, lints and compares with the history. Errors in the findings: not publishable.
+    struct Draft {
+        std::shared_ptr<const policy::Document> document;
+        std::vector<policy::Finding> findings;
+    };
+    // `first`: the first policy of a tenant may have any version and dates.
+    [[nodiscard]] Draft check(std::string_view json, std::string_view tenant, Timestamp now,
+                              bool first) const;
+
+    // Writes version and new names; raises the registers of names. The gate becomes visible by
+    // adopt(), after the commit, which also raises the version floor in the keepers.
+    [[nodiscard]] std::shared_ptr<const policy::Gate> write(
+        store::WriteView& view, const std::shared_ptr<const policy::Document>& document,
+        Timestamp now) const;
+    void adopt(std::shared_ptr<const policy::Gate> gate, Timestamp now);
+
+private:
+    keys::KeyPlane& plane_;
+    keys::TenantId tenant_;
+    mutable std::mutex mutex_;
+    std::map<std::uint16_t, std::shared_ptr<const policy::Gate>> versions_;
+    std::shared_ptr<const policy::Gate> current_;
+};
+
+}  // namespace oubliette

@@ -1,0 +1,62 @@
+#include "vault/storing.hpp"
+
+namespace oubliette {
+namespace {
+
+PutAnswer put_in(Writing& writing, const Caller& caller, const PutRequest& request) {
+    Storing storing{writing, caller, request.purpose};
+    PutAnswer answer;
+    std::vector<policy::FieldId> fields;
+    const auto refuse = [&](std::string_view field, Refusal refusal) {
+        answer.errors.push_back({field, refusal});
+        storing.note(audit::Action::put, std::nullopt, writing.gate->find_field(field), refusal);
+    };
+    for (const FieldInput& input : request.fields) {
+        const auto field = storing.check(input.field, &input.value);
+        if (field) {
+            fields.push_back(*field);
+        } else {
+            refuse(input.field, field.error());
+        }
+    }
+    const auto minting = Minting::open(writing, caller, {});
+    if (!minting && answer.errors.empty()) refuse({}, minting.error());
+    if (!answer.errors.empty()) return answer;
+
+    auto person = writing.find_person(request.subject);
+    const bool is_new = !person && person.error() == Refusal::not_found;
+    std::optional<Refusal> refusal;
+    if (is_new) {
+        refusal = storing.permit_new();
+    } else {
+        refusal = person ? storing.permit(*person) : std::optional{person.error()};
+    }
+    if (refusal) {
+        for (const FieldInput& input : request.fields) refuse(input.field, *refusal);
+        return answer;
+    }
+    people::Person present =
+        is_new ? writing.create_person(request.subject) : std::move(*person);
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+        const std::uint32_t salt =
+            storing.store_value(present, fields[i], request.fields[i].value);
+        auto token =
+            minting->mint(present.number, fields[i], salt, tokens::TokenKind::deterministic);
+        OBL_ASSERT(token.has_value());  // the caller's own recipient is never refused
+        answer.tokens.push_back({request.fields[i].field, *token});
+        storing.note(audit::Action::put, present.number, fields[i], std::nullopt);
+    }
+    writing.core.people->save(writing.view, present);
+    return answer;
+}
+
+}  // namespace
+
+void Vault::put(const Caller& caller, const PutRequest& request, Done<PutAnswer> done) {
+    const auto answer = std::make_shared<PutAnswer>();
+    core_->submit(
+        [answer, caller, request](Writing& writing) { *answer = put_in(writing, caller, request); },
+        [answer, done = std::move(done)](const Fault* fault) { done(std::move(*answer), fault); });
+}
+
+}  // namespace oubliette

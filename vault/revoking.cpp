@@ -1,0 +1,85 @@
+#include "vault/core.hpp"
+#include "vault/tables.hpp"
+
+// The way of every revocation after its queue row is committed (KEYS 4.6, 6.1): the key plane
+// destroys, then the data plane records that it is final, then the rows go.
+
+namespace oubliette {
+namespace {
+
+constexpr std::size_t kRowsRemovedAtOnce = 1'000;
+
+bool has_receipt(keys::RevocationScope scope) noexcept {
+    return scope == keys::RevocationScope::subject || scope == keys::RevocationScope::field;
+}
+
+bool touches_shared_leaves(const keys::Revocation& revocation) noexcept {
+    return revocation.scope == keys::RevocationScope::client ||
+           revocation.scope == keys::RevocationScope::token_key ||
+           revocation.scope == keys::RevocationScope::category;
+}
+
+}  // namespace
+
+void Core::revoke(Revoking revoking, std::function<void(const Fault*)> recorded) {
+    const auto shared = std::make_shared<Revoking>(std::move(revoking));
+    const keys::Revocation& revocation = shared->row.revocation;
+    if (has_receipt(revocation.scope)) ++erasures_waiting_;
+    plane->submit(
+        revocation,
+        [recorded = std::move(recorded)](const Fault* fault) {
+            if (recorded) recorded(fault);
+        },
+        [this, shared](const keys::Finality& finality) { finish_revocation(shared, finality); });
+    if (touches_shared_leaves(revocation)) leaves->clear();
+}
+
+void Core::finish_revocation(const std::shared_ptr<Revoking>& revoking,
+                             const keys::Finality& finality) {
+    for (const IndexEntry& entry : revoking->index_entries) {
+        index.remove(entry.field, entry.fingerprint, entry.number);
+    }
+    const auto finished = std::make_shared<std::optional<ErasureRow>>();
+    const auto work = [this, revoking, finality, finished](store::WriteView& view) {
+        const keys::Revocation& revocation = revoking->row.revocation;
+        view.use_reserve();
+        view.remove(Tables::kQueue, revocation.id);
+        if (!has_receipt(revocation.scope)) return;
+        const auto row = view.get(Tables::kErasures, revocation.id);
+        auto erasure = row ? decode_erasure_row(revocation.id, *row) : std::nullopt;
+        if (!erasure) throw Fault{FaultKind::corrupt, "an erasure's row is damaged or missing"};
+        erasure->state = ErasureState::final;
+        erasure->finished = now();
+        erasure->finality = finality;
+        erasure->finality->irrecoverable_after = erasure->finished;
+        view.put(Tables::kErasures, revocation.id, encode(*erasure));
+        PendingEntry entry;
+        entry.entry.action = audit::Action::erase_final;
+        entry.entry.time = now();
+        entry.entry.object = revocation.id;
+        append(view, entry);
+        *finished = std::move(erasure);
+    };
+    committer_->submit(work, [this, revoking, finished](const Fault* fault) {
+        // Not durable: keepers go on remembering, and the next start runs this again.
+        if (fault != nullptr) return;
+        if (has_receipt(revoking->row.revocation.scope)) --erasures_waiting_;
+        plane->forget({revoking->row.revocation.id});
+        if (revoking->on_final && *finished) revoking->on_final(**finished);
+        if (revoking->subject) remove_rows_later(*revoking->subject);
+    });
+}
+
+// The rows of an erased person are unreadable already; removing them only frees room.
+void Core::remove_rows_later(keys::SubjectNumber number) {
+    const auto is_done = std::make_shared<bool>(false);
+    committer_->submit(
+        [this, number, is_done](store::WriteView& view) {
+            *is_done = people->remove_rows(view, number, kRowsRemovedAtOnce);
+        },
+        [this, number, is_done](const Fault* fault) {
+            if (fault == nullptr && !*is_done) remove_rows_later(number);
+        });
+}
+
+}  // namespace oubliette

@@ -1,0 +1,240 @@
+#include "vault/storing.hpp"
+
+#include <algorithm>
+
+#include "vault/disclosing.hpp"
+#include "vault/tables.hpp"
+
+namespace oubliette {
+namespace {
+
+constexpr std::uint32_t kSupersededDelay = 600;  // s; KEYS 4.2 allows an hour
+
+ByteArray<8> random_nonce() noexcept {
+    ByteArray<8> nonce{};
+    do {
+        crypto::random_bytes(nonce);
+    } while (nonce == ByteArray<8>{});  // all zero says deterministic
+    return nonce;
+}
+
+keys::RequestId random_id() noexcept {
+    keys::RequestId id{};
+    crypto::random_bytes(id);
+    return id;
+}
+
+}  // namespace
+
+// ---- Storing -------------------------------------------------------------------------------
+
+Storing::Storing(Writing& writing, const Caller& caller, std::string_view purpose)
+    : writing_(writing),
+      caller_(caller),
+      cell_(writing.gate->resolve(caller.recipient, purpose, writing.now)) {}
+
+Result<policy::FieldId> Storing::check(std::string_view name, const ValueInput* value) const {
+    if (!cell_) return cell_.error();
+    const auto field = writing_.gate->find_field(name);
+    if (!field) return Refusal::field_unknown;
+    const auto transform = writing_.gate->field(*cell_, *field, std::nullopt);
+    if (!transform) return transform.error();
+    if (value != nullptr) {
+        const auto type = writing_.gate->field_rule(*field)->type;
+        const auto valid = policy::check_value(type, value->kind, value->text);
+        if (!valid) return valid.error();
+    }
+    return *field;
+}
+
+std::optional<Refusal> Storing::permit(const people::Person& person) const {
+    if (!person.has_room()) return Refusal::storage_full;
+    const auto expired = [&] {
+        return writing_.core.people->expired_slots(writing_.view, person.number, writing_.now);
+    };
+    return writing_.gate->write(*cell_, person.state, writing_.now, expired);
+}
+
+std::optional<Refusal> Storing::permit_new() const {
+    policy::SubjectState nobody;
+    nobody.home_region = static_cast<std::uint16_t>(writing_.gate->home_region());
+    nobody.seen_version = writing_.gate->version();
+    nobody.granted = writing_.gate->objection_slots();
+    const auto none = [] { return policy::SlotMask{}; };
+    return writing_.gate->write(*cell_, nobody, writing_.now, none);
+}
+
+std::uint32_t Storing::store_value(people::Person& person, policy::FieldId field,
+                                   const ValueInput& input) {
+    const policy::FieldRule& rule = *writing_.gate->field_rule(field);
+    if (!rule.many_values()) {
+        const auto present =
+            writing_.core.people->open_value(writing_.view, person.number, field, 0);
+        if (present) {
+            const bool is_same = present->value.kind == input.kind &&
+                                 crypto::equal_constant_time(bytes_of(present->value.text),
+                                                             bytes_of(input.text));
+            if (is_same) return present->salt32;
+            drop_present(person, field, *present);
+        }
+    }
+    people::People::NewValue value;
+    value.field = field;
+    value.retention_class = writing_.gate->retention_class(field);
+    value.end_day = writing_.gate->known_end_day(field, writing_.now);
+    value.kind = input.kind;
+    value.text = input.text;
+    value.collected = writing_.now;
+    if (rule.search == policy::SearchIndex::blind_index) {
+        if (const auto normalised = policy::normalise(rule.type, input.text)) {
+            const auto number = static_cast<std::uint16_t>(field);
+            value.truth = {writing_.core.fingerprint(number, normalised->expose()),
+                           policy::kNormaliserVersion, 0};
+            writing_.index({number, index_fingerprint(value.truth->fingerprint), person.number});
+        }
+    }
+    person.state.last_activity = writing_.now.seconds;
+    return writing_.core.people->write_value(writing_.view, person, value);
+}
+
+void Storing::drop_present(people::Person& person, policy::FieldId field,
+                           const people::OpenedValue& present) {
+    const auto number = static_cast<std::uint16_t>(field);
+    const people::People& people = *writing_.core.people;
+    const Bytes key = people::row_key(people.tenant(), person.number, people::RowKind::value,
+                                      number, present.item);
+    if (const auto row = writing_.view.get(Tables::kPeople, key)) {
+        if (const auto truth = people.index_truth(person.number, key, *row)) {
+            writing_.unindex({number, index_fingerprint(truth->fingerprint), person.number});
+        }
+    }
+    writing_.view.remove(Tables::kPeople, key);
+    if (writing_.gate->field_rule(field)->supersede == policy::Supersede::keep) return;
+    QueueRow row;
+    row.revocation.id = random_id();
+    row.revocation.scope = keys::RevocationScope::superseded;
+    row.revocation.addresses = {keys::item_path(people.path_of(person.number), present.item)};
+    row.due.seconds = writing_.now.seconds + kSupersededDelay;
+    writing_.enqueue(row);
+}
+
+void Storing::note(audit::Action action, std::optional<keys::SubjectNumber> subject,
+                   std::optional<policy::FieldId> field, std::optional<Refusal> refusal) {
+    PendingEntry pending;
+    pending.subject = subject;
+    pending.entry.action = action;
+    pending.entry.refusal = refusal;
+    pending.entry.time = writing_.now;
+    pending.entry.actor = caller_.client;
+    if (cell_) {
+        pending.entry.purpose = static_cast<std::uint16_t>(writing_.gate->purpose_of(*cell_));
+    }
+    pending.entry.policy_version = writing_.gate->version();
+    if (field) pending.entry.field = static_cast<std::uint16_t>(*field);
+    if (refusal) pending.entry.failed_steps = failed_step_bit(*refusal);
+    writing_.audit(pending);
+}
+
+// ---- Minting -------------------------------------------------------------------------------
+
+Result<Minting> Minting::open(const Writing& writing, const Caller& caller,
+                              const TokenOptions& options) {
+    Minting minting;
+    minting.gate_ = writing.gate;
+    policy::RecipientId recipient = caller.recipient;
+    if (!options.recipient.empty()) {
+        const auto named = writing.gate->find_recipient(options.recipient);
+        if (!named) return Refusal::recipient_unknown;
+        recipient = *named;
+        minting.is_own_ = recipient == caller.recipient;
+    }
+    const auto number = static_cast<std::uint16_t>(recipient);
+    const auto kid = static_cast<std::uint16_t>(writing.core.plane->read_register(
+        {keys::RegisterKind::kid, writing.core.tenant,
+         static_cast<std::uint16_t>(keys::SystemKind::token), number}));
+    auto keys = writing.core.token_keys(recipient, kid);
+    if (!keys) return Refusal::recipient_unknown;
+    minting.keys_ = std::move(*keys);
+    minting.scope_ = {writing.core.tenant, number, kid};
+    if (options.expires_in_seconds != 0) {
+        minting.expiry_.seconds = writing.now.seconds + options.expires_in_seconds;
+    }
+    minting.kind_ = options.kind;
+    return minting;
+}
+
+Result<TokenText> Minting::mint(keys::SubjectNumber number, policy::FieldId field,
+                                std::uint32_t salt32,
+                                std::optional<tokens::TokenKind> kind) const {
+    const auto recipient = static_cast<policy::RecipientId>(scope_.recipient);
+    if (!is_own_ && !gate_->has_cell_with(recipient, field)) return Refusal::field_not_necessary;
+    const policy::FieldRule& rule = *gate_->field_rule(field);
+    tokens::TokenPayload payload;
+    payload.subject = number;
+    payload.field = static_cast<std::uint16_t>(field);
+    payload.salt32 = rule.many_values() ? salt32 : 0;
+    payload.recipient = scope_.recipient;
+    // A field marked `format` gets a pointer token too.
+    const auto by_policy = rule.token == policy::TokenKind::deterministic
+                               ? tokens::TokenKind::deterministic
+                               : tokens::TokenKind::pointer;
+    payload.kind = kind.value_or(kind_.value_or(by_policy));
+    payload.expiry = expiry_;
+    if (payload.kind == tokens::TokenKind::pointer) payload.nonce = random_nonce();
+    TokenText text{};
+    tokens::seal_token(keys_, scope_, payload, text);
+    return text;
+}
+
+// ---- Consents ------------------------------------------------------------------------------
+
+Result<people::Marker> check_grant(const policy::Gate& gate, const ConsentInput& consent,
+                                   Timestamp now) {
+    const auto slot = gate.find_slot(consent.slot);
+    if (!slot) return Refusal::slot_unknown;
+    const policy::SlotRule& rule = *gate.slot_rule(*slot);
+    if (consent.policy_version != gate.version()) return Refusal::version_not_current;
+    if (!consent.kind || !policy::is_strong_enough(*consent.kind, rule.ask)) {
+        return Refusal::consent_kind;
+    }
+    if (!consent.told.empty()) {
+        const auto was_told = [&](const std::string& thing) {
+            return std::ranges::find(consent.told, thing) != consent.told.end();
+        };
+        if (!std::ranges::all_of(rule.tells, was_told)) return Refusal::value_invalid;
+    }
+    people::Marker marker;
+    marker.slot = static_cast<std::uint16_t>(*slot);
+    marker.version = *consent.policy_version;
+    marker.kind = *consent.kind;
+    marker.told = static_cast<std::uint8_t>(consent.told.size());
+    marker.granted = now;
+    if (rule.expires) marker.expires = policy::plus(now, *rule.expires);
+    marker.evidence = consent.evidence;
+    return marker;
+}
+
+void record_grant(Writing& writing, people::Person& person, const people::Marker& marker) {
+    const auto slot = static_cast<policy::SlotId>(marker.slot);
+    const policy::SlotMask live = writing.gate->live_grants(person.state);
+    if (live.has(slot)) {
+        for (const auto& stored : writing.core.people->markers(writing.view, person.number, slot)) {
+            const bool is_same = stored.alive && stored.marker.version == marker.version &&
+                                 stored.marker.kind == marker.kind &&
+                                 stored.marker.evidence == marker.evidence;
+            const bool is_over =
+                stored.marker.expires.seconds != 0 && writing.now >= stored.marker.expires;
+            if (is_same && !is_over) return;
+        }
+    }
+    (void)writing.core.people->write_marker(writing.view, person, marker);
+    person.state.granted = live;  // stale grants are folded away
+    person.state.granted.set(slot);
+    person.state.seen_version = writing.gate->version();
+    person.state.last_activity = writing.now.seconds;
+    const std::uint32_t expires = marker.expires.seconds;
+    std::uint32_t& earliest = person.state.earliest_expiry;
+    if (expires != 0) earliest = earliest == 0 ? expires : std::min(earliest, expires);
+}
+
+}  // namespace oubliette

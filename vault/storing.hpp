@@ -1,0 +1,74 @@
+#pragma once
+
+#include "vault/core.hpp"
+
+// What put, tokenize and consents share: the write gate of API 2, storing one value, making one
+// token. Runs inside a transaction, on the committer's thread. Internal to vault/.
+
+namespace oubliette {
+
+// One caller's writes for one purpose in one transaction.
+class Storing {
+public:
+    Storing(Writing& writing, const Caller& caller, std::string_view purpose);
+
+    // Steps 2-6 and the value's own rules, before any person is looked at. `value` may be null.
+    // Refuses: purpose and field refusals, field_unknown, value_invalid.
+    [[nodiscard]] Result<policy::FieldId> check(std::string_view field,
+                                                const ValueInput* value) const;
+    // Steps 8-10 for this person.
+    [[nodiscard]] std::optional<Refusal> permit(const people::Person& person) const;
+    // The same for somebody who is not there yet.
+    [[nodiscard]] std::optional<Refusal> permit_new() const;
+
+    // Stores `input` as the field's value and returns the salt that pins tokens to it. An equal
+    // present value is kept, so that a repeated request writes nothing. A replaced value loses its
+    // key within the hour.
+    std::uint32_t store_value(people::Person& person, policy::FieldId field,
+                              const ValueInput& input);
+
+    void note(audit::Action action, std::optional<keys::SubjectNumber> subject,
+              std::optional<policy::FieldId> field, std::optional<Refusal> refusal);
+
+private:
+    void drop_present(people::Person& person, policy::FieldId field,
+                      const people::OpenedValue& present);
+
+    Writing& writing_;
+    Caller caller_;
+    Result<policy::CellIndex> cell_;
+};
+
+// Makes tokens of one recipient.
+class Minting {
+public:
+    // Refuses: recipient_unknown. `options.recipient` empty: the caller's own.
+    [[nodiscard]] static Result<Minting> open(const Writing& writing, const Caller& caller,
+                                              const TokenOptions& options);
+
+    // `salt32` pins the token to one value of a field that holds many.
+    // Refuses: field_not_necessary (the recipient has no cell with the field).
+    [[nodiscard]] Result<TokenText> mint(keys::SubjectNumber number, policy::FieldId field,
+                                         std::uint32_t salt32,
+                                         std::optional<tokens::TokenKind> kind) const;
+
+private:
+    Minting() = default;
+
+    std::shared_ptr<const policy::Gate> gate_;
+    tokens::TokenScope scope_;
+    tokens::TokenKeys keys_;
+    bool is_own_ = true;
+    Timestamp expiry_;
+    std::optional<tokens::TokenKind> kind_;
+};
+
+// A consent, checked against the slot. Refuses: slot_unknown, version_not_current, consent_kind,
+// value_invalid (something the person had to be told is missing).
+[[nodiscard]] Result<people::Marker> check_grant(const policy::Gate& gate,
+                                                 const ConsentInput& consent, Timestamp now);
+
+// Records a grant; a repeated one changes nothing.
+void record_grant(Writing& writing, people::Person& person, const people::Marker& marker);
+
+}  // namespace oubliette

@@ -1,0 +1,174 @@
+#include "vault/vault.hpp"
+
+#include <algorithm>
+
+#include "vault/core.hpp"
+#include "vault/tables.hpp"
+
+namespace oubliette {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Takes back what init made, unless it is told that all went well.
+class Undo {
+public:
+    explicit Undo(std::vector<fs::path> paths) {
+        for (fs::path& path : paths) {
+            // Directories that were there before are emptied, not removed.
+            const bool existed = fs::exists(path);
+            paths_.push_back({std::move(path), existed});
+        }
+    }
+    ~Undo() {
+        if (is_kept_) return;
+        for (const Made& made : paths_) {
+            std::error_code ignored;  // already failing; the first reason is the one to tell
+            if (!made.existed) {
+                fs::remove_all(made.path, ignored);
+                continue;
+            }
+            for (const auto& entry : fs::directory_iterator{made.path, ignored}) {
+                fs::remove_all(entry.path(), ignored);
+            }
+        }
+    }
+    Undo(const Undo&) = delete;
+    Undo& operator=(const Undo&) = delete;
+    void keep() noexcept { is_kept_ = true; }
+
+private:
+    struct Made {
+        fs::path path;
+        bool existed;
+    };
+    std::vector<Made> paths_;
+    bool is_kept_ = false;
+};
+
+std::string first_error(const std::vector<policy::Finding>& findings) {
+    for (const policy::Finding& finding : findings) {
+        if (finding.severity != policy::Severity::error) continue;
+        return finding.code + " at " + finding.pointer + " (line " +
+               std::to_string(finding.line) + "): " + finding.message;
+    }
+    return {};
+}
+
+// True if a vault was made here and init came to its end.
+bool is_complete(const fs::path& store_directory) {
+    if (!fs::exists(store_directory / "data.mdb")) return false;
+    store::StoreOptions read_only;
+    read_only.read_only = true;
+    const auto store = store::open_lmdb_store(store_directory, Tables::names(), read_only);
+    return store->read()->get(Tables::kMeta, bytes_of(MetaRow::kReady)).has_value();
+}
+
+void put_meta(store::WriteView& view, std::string_view name, ByteView value) {
+    view.put(Tables::kMeta, bytes_of(name), value);
+}
+
+void write_first_rows(store::Store& store, const keys::VaultId& vault, std::string_view tenant) {
+    store.write([&](store::WriteView& view) {
+        Bytes format;
+        ByteWriter{format}.le32(kDataFormat);
+        Bytes sequence;
+        ByteWriter{sequence}.le32(0).le64(0);
+        put_meta(view, MetaRow::kFormat, format);
+        put_meta(view, MetaRow::kVault, vault);
+        put_meta(view, MetaRow::kTenant, bytes_of(tenant));
+        put_meta(view, MetaRow::kSequence, sequence);
+    });
+}
+
+}  // namespace
+
+Vault::Vault(std::unique_ptr<Core> core) : core_(std::move(core)) {}
+Vault::~Vault() = default;
+
+std::unique_ptr<Vault> Vault::open(const VaultOptions& options, const keys::SealSecret& seal,
+                                   const Clock& clock) {
+    return std::unique_ptr<Vault>{new Vault{std::make_unique<Core>(options, seal, clock)}};
+}
+
+std::vector<ApiKey> Vault::init(const VaultOptions& options, const keys::SealSecret& seal,
+                                std::string_view policy_json,
+                                const std::vector<NewClient>& clients, const Clock& clock) {
+    const auto outcome = policy::parse_document(policy_json);
+    std::vector<policy::Finding> findings = outcome.findings;
+    if (outcome.document) {
+        std::ranges::move(policy::lint(*outcome.document, clock.now()),
+                          std::back_inserter(findings));
+    }
+    if (policy::has_errors(findings)) {
+        throw Fault{FaultKind::configuration, "the policy is refused: " + first_error(findings)};
+    }
+    if (outcome.document->head.tenant != options.tenant) {
+        throw Fault{FaultKind::configuration, "the policy is for tenant \"" +
+                                                  outcome.document->head.tenant +
+                                                  "\"; give --tenant the same name"};
+    }
+    const fs::path store_directory = options.data / "store";
+    if (is_complete(store_directory)) {
+        throw Fault{FaultKind::configuration,
+                    "there is a vault in this directory; choose another --data"};
+    }
+    fs::remove_all(store_directory);
+    Undo undo{{store_directory}};
+    keys::VaultId vault{};
+    crypto::random_bytes(vault);
+    keys::KeyPlane::init(options.plane, vault, keys::kFirstTenant, seal);
+    fs::create_directories(options.data);
+    fs::permissions(options.data, fs::perms::owner_all);
+
+    std::vector<ApiKey> api_keys;
+    {
+        keys::PlaneOptions unfinished = options.plane;
+        unfinished.finish_init = true;
+        const auto plane = keys::KeyPlane::open(unfinished, seal, clock);
+        auto store = store::open_lmdb_store(store_directory, Tables::names(), options.store);
+        write_first_rows(*store, vault, options.tenant);
+        Policies policies{*plane, keys::kFirstTenant};
+        Clients rows{*plane, keys::kFirstTenant};
+        std::shared_ptr<const policy::Gate> gate;
+        store->write([&](store::WriteView& view) {
+            gate = policies.write(view, outcome.document, clock.now());
+        });
+        policies.adopt(gate, clock.now());
+        store->write([&](store::WriteView& view) {
+            api_keys.clear();
+            for (const NewClient& client : clients) {
+                auto row = check_new_client(*gate, client);
+                if (!row) {
+                    throw Fault{FaultKind::configuration,
+                                "a client cannot be enrolled: " +
+                                    std::string{wire_name(row.error())} + " (recipient \"" +
+                                    client.recipient + "\")"};
+                }
+                api_keys.push_back(enrol_new_client(*plane, rows, view, *row, clock.now()));
+            }
+            put_meta(view, MetaRow::kReady, ByteArray<1>{1});
+        });
+        plane->confirm_ready();
+    }
+    undo.keep();
+    return api_keys;
+}
+
+VaultStatus Core::status() const {
+    VaultStatus status;
+    status.plane = plane->status();
+    status.usage = store->usage();
+    status.generation = generation_;
+    status.rolled_back = rolled_back_;
+    const auto gate = policies->current();
+    status.policy_version = gate ? gate->version() : std::uint16_t{0};
+    status.log_size = log_->size();
+    status.index_entries = index.size();
+    status.index_bytes = index.bytes();
+    status.erasures_waiting = erasures_waiting_;
+    status.tenant = tenant_name;
+    return status;
+}
+
+}  // namespace oubliette

@@ -1,0 +1,268 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "vault/clients.hpp"
+#include "vault/erasure_rows.hpp"
+#include "vault/keys/key_plane.hpp"
+#include "vault/policy/gate.hpp"
+#include "vault/policy/transform.hpp"
+#include "vault/policy/value.hpp"
+#include "vault/store/store.hpp"
+#include "vault/tokens/pointer_token.hpp"
+
+// The product on one page: a vault of personal data that can forget. Knows no HTTP.
+//
+// Reads run on the caller's thread against a snapshot. Nothing that they disclose may leave before
+// its audit entries are durable: a reading verb hands out its answer through `Done`, after the
+// commit. Writes run on the one committer thread, grouped with all others that wait, and are
+// answered after the commit; what revokes something is answered only when a keeper durably knows.
+//
+// Every verb may be called from any thread. `Done` runs once, on a thread of the vault, and must
+// be quick. Views in a request must live until `Done` has run. A `Fault` in `Done` means: nothing
+// was disclosed, nothing was changed (or, for a revocation, it is queued and will happen).
+
+namespace oubliette {
+
+class Core;
+
+// ---- Requests ------------------------------------------------------------------------------
+
+struct ValueInput {
+    policy::ValueKind kind = policy::ValueKind::text;
+    std::string_view text;
+};
+
+// One question a person answered. `kind` none and granted false: withdrawal.
+struct ConsentInput {
+    std::string_view slot;
+    bool granted = false;
+    std::optional<std::uint16_t> policy_version;
+    std::optional<policy::ConsentKind> kind;
+    crypto::Hash evidence{};
+    std::vector<std::string_view> told;
+};
+
+struct TokenOptions {
+    std::optional<tokens::TokenKind> kind;   // nullopt: the field's kind in the policy
+    std::uint32_t expires_in_seconds = 0;    // 0 = never
+    std::string_view recipient;              // "" = the caller's
+};
+
+struct FieldInput {
+    std::string_view field;
+    ValueInput value;
+};
+
+struct PutRequest {
+    std::string_view subject;
+    std::string_view purpose;
+    std::vector<FieldInput> fields;
+};
+
+struct TokenizeItem {
+    std::string_view subject;
+    std::string_view field;
+    std::optional<ValueInput> value;  // nullopt: a token for the stored value
+};
+struct TokenizeRequest {
+    std::string_view purpose;
+    std::vector<TokenizeItem> items;
+    TokenOptions token;
+    std::vector<ConsentInput> consents;  // recorded for every subject of the batch, first
+};
+
+struct DetokenizeRequest {
+    std::string_view purpose;
+    std::string_view want;  // transform name, "" = none
+    std::vector<std::string_view> tokens;
+};
+
+struct ReadRequest {
+    std::string_view subject;
+    std::string_view purpose;
+    std::vector<std::string_view> fields;
+};
+
+struct SearchRequest {
+    std::string_view field;
+    std::string_view value;
+    std::string_view purpose;
+};
+
+struct MatchRequest {
+    std::string_view token;
+    std::string_view candidate;
+    std::string_view purpose;
+};
+
+// ---- Answers -------------------------------------------------------------------------------
+
+using TokenText = std::array<char, tokens::kTokenSize>;
+
+struct FieldToken {
+    std::string_view field;
+    TokenText token{};
+};
+struct FieldRefusal {
+    std::string_view field;
+    Refusal refusal{};
+};
+struct PutAnswer {
+    std::vector<FieldToken> tokens;
+    std::vector<FieldRefusal> errors;  // not empty: nothing was stored
+};
+
+using TokenizeAnswer = std::vector<std::variant<TokenText, Refusal>>;
+
+struct Disclosed {
+    std::string_view field;      // name in the policy; lives as long as `gate` of the answer
+    std::string_view transform;  // name of what was applied
+    policy::Transformed value;
+};
+struct DetokenizeAnswer {
+    std::shared_ptr<const policy::Gate> gate;
+    std::vector<std::variant<Disclosed, Refusal>> items;
+};
+
+struct ReadItem {
+    std::string_view field;  // as asked
+    std::vector<Disclosed> values;
+    std::optional<Refusal> refusal;
+};
+struct ReadAnswer {
+    std::shared_ptr<const policy::Gate> gate;
+    std::vector<ReadItem> items;
+};
+
+struct SearchAnswer {
+    std::vector<std::string> subjects;
+};
+
+struct ConsentRecord {
+    std::string slot;
+    bool granted = false;
+    std::uint16_t policy_version = 0;
+    policy::ConsentKind kind{};
+    bool live = false;  // false and granted: stale or expired
+    Timestamp granted_at;
+    Timestamp expires;  // 0 = never
+};
+
+struct ErasureAnswer {
+    ErasureRow erasure;
+    ByteArray<32> opening{};  // r of KEYS 5.5: in this answer only, stored nowhere
+    bool first = false;       // true: `opening` is meaningful
+};
+
+struct VaultStatus {
+    keys::PlaneStatus plane;
+    store::Store::Usage usage;
+    std::uint32_t generation = 0;
+    bool rolled_back = false;      // this start accepted an older copy of the data plane
+    std::uint16_t policy_version = 0;
+    std::uint64_t log_size = 0;
+    std::size_t index_entries = 0;
+    std::size_t index_bytes = 0;
+    std::size_t erasures_waiting = 0;
+    std::string tenant;
+};
+
+template <class T>
+using Done = std::function<void(Result<T> result, const Fault* fault)>;
+
+// ---- The vault -----------------------------------------------------------------------------
+
+struct VaultOptions {
+    std::filesystem::path data;
+    keys::PlaneOptions plane;
+    store::StoreOptions store;
+    unsigned index_threads = 4;   // for rebuilding the index at start
+    std::string tenant;           // init only
+};
+
+class Vault {
+public:
+    // Creates keepers and data plane, publishes `policy_json` as the first version, enrols
+    // `clients`, returns their keys in order. Nothing is left behind when it throws.
+    // Throws Fault{configuration} (findings of the policy in the text), and what KeyPlane::init
+    // throws.
+    static std::vector<ApiKey> init(const VaultOptions& options, const keys::SealSecret& seal,
+                                    std::string_view policy_json,
+                                    const std::vector<NewClient>& clients, const Clock& clock);
+
+    // Opens everything, finishes what a crash left, rebuilds the search index, loads the 410 set.
+    // An older copy of the data plane is accepted as a new generation: nothing revoked comes back.
+    [[nodiscard]] static std::unique_ptr<Vault> open(const VaultOptions& options,
+                                                     const keys::SealSecret& seal,
+                                                     const Clock& clock);
+    ~Vault();
+    Vault(const Vault&) = delete;
+    Vault& operator=(const Vault&) = delete;
+
+    // ---- Data (role app). Refusals of whole requests: not_found, erased, purpose and consent
+    // refusals of MISSION 3.1, field_unknown, slot_unknown, transform_unknown, value_invalid.
+    void put(const Caller& caller, const PutRequest& request, Done<PutAnswer> done);
+    void tokenize(const Caller& caller, const TokenizeRequest& request,
+                          Done<TokenizeAnswer> done);
+    void detokenize(const Caller& caller, const DetokenizeRequest& request,
+                            Done<DetokenizeAnswer> done);
+    void read(const Caller& caller, const ReadRequest& request,
+                      Done<ReadAnswer> done);
+    void search(const Caller& caller, const SearchRequest& request,
+                        Done<SearchAnswer> done);
+    void match(const Caller& caller, const MatchRequest& request, Done<bool> done);
+    void put_consent(const Caller& caller, std::string_view subject,
+                             const ConsentInput& consent, Done<ConsentRecord> done);
+    void list_consents(const Caller& caller, std::string_view subject,
+                               Done<std::vector<ConsentRecord>> done);
+
+    // ---- Erasure. `on_final` (may be empty) runs when all keepers acknowledged and the receipt
+    // is durable.
+    void erase(const Caller& caller, std::string_view subject, std::string_view ground,
+                       Done<ErasureAnswer> done, std::function<void(const ErasureRow&)> on_final);
+    void delete_field(const Caller& caller, std::string_view subject,
+                              std::string_view field, std::string_view purpose,
+                              Done<ErasureAnswer> done,
+                              std::function<void(const ErasureRow&)> on_final);
+    [[nodiscard]] Result<ErasureRow> find_erasure(const Caller& caller,
+                                                          const keys::RequestId& id);
+
+    // ---- Policy.
+    [[nodiscard]] std::shared_ptr<const policy::Gate> gate() const;  // in force now
+    [[nodiscard]] std::optional<std::string> policy_version(std::uint16_t version) const;
+    struct PublishAnswer {
+        std::uint16_t version;
+        std::vector<policy::Finding> findings;  // errors: nothing was published
+    };
+    void publish_policy(const Caller& caller, std::string_view json,
+                                Done<PublishAnswer> done);
+
+    // ---- Clients.
+    [[nodiscard]] std::optional<Caller> authenticate(std::uint16_t client, std::uint16_t key,
+                                                             ByteView secret) const;
+    [[nodiscard]] std::optional<Caller> authenticate_san(std::string_view san) const;
+    void enrol_client(const Caller& caller, const NewClient& client, Done<ApiKey> done);
+    void revoke_client(const Caller& caller, std::uint16_t client, Done<bool> done);
+    [[nodiscard]] std::vector<ClientRow> list_clients() const;
+
+    // ---- System.
+    [[nodiscard]] VaultStatus status() const;
+    [[nodiscard]] bool ready() const;
+    // A compacted copy of the data plane in `directory` (must exist and be empty); never a cell.
+    void backup_to(const std::filesystem::path& directory);
+
+private:
+    explicit Vault(std::unique_ptr<Core> core);
+
+    std::unique_ptr<Core> core_;
+};
+
+}  // namespace oubliette
