@@ -106,7 +106,7 @@ std::string hex_encode(ByteView bytes) {
 std::optional<Bytes> hex_decode(std::string_view text) {
     const auto upper = [](char c) { return c >= 'A' && c <= 'F'; };
     if (text.size() % 2 != 0 || std::ranges::any_of(text, upper)) return std::nullopt;
-    if (text.empty()) return Bytes{};
+    if (text.empty()) return Bytes{};  // libsodium takes no null pointer
     Bytes bytes(text.size() / 2);
     std::size_t size = 0;
     const int refused = sodium_hex2bin(bytes.data(), bytes.size(), text.data(), text.size(),
