@@ -1,0 +1,36 @@
+#include "crypto/siv.hpp"
+
+#include <sodium.h>
+
+#include "crypto/assert.hpp"
+#include "crypto/hash.hpp"
+
+namespace oubliette::crypto {
+
+static_assert(kSivSize == crypto_stream_xchacha20_NONCEBYTES);
+
+void seal_siv(KeyView mac_key, KeyView encryption_key, ByteView associated_data, ByteView payload,
+              ByteSpan out) noexcept {
+    OBL_ASSERT(out.size() == kSivSize + payload.size());
+    const ByteSpan iv = out.first(kSivSize);
+    blake2b_keyed(mac_key, {associated_data, payload}, iv);
+    (void)crypto_stream_xchacha20_xor(out.subspan(kSivSize).data(), payload.data(), payload.size(),
+                                      iv.data(), encryption_key.data());
+}
+
+bool open_siv(KeyView mac_key, KeyView encryption_key, ByteView associated_data, ByteView sealed,
+              ByteSpan payload) noexcept {
+    OBL_ASSERT(sealed.size() == kSivSize + payload.size());
+    const ByteView iv = sealed.first(kSivSize);
+    (void)crypto_stream_xchacha20_xor(payload.data(), sealed.subspan(kSivSize).data(),
+                                      payload.size(), iv.data(), encryption_key.data());
+    ByteArray<kSivSize> expected{};
+    blake2b_keyed(mac_key, {associated_data, payload}, expected);
+    const bool genuine = equal_constant_time(iv, expected);
+    // The iv of a forged payload is a tag an attacker could use: it does not stay on the stack.
+    wipe(expected);
+    if (!genuine) wipe(payload);
+    return genuine;
+}
+
+}  // namespace oubliette::crypto
