@@ -79,6 +79,17 @@ struct TransformIndex {
     std::uint16_t index = 0;
 };
 
+// One question with everything it depends on, for explain().
+struct DecisionCase {
+    RecipientId recipient{};
+    std::string_view purpose;
+    FieldId field{};
+    SubjectState subject;
+    Timestamp collected;
+    Timestamp now;
+    SlotMask expired;  // slots whose grant has expired by `now`
+};
+
 class Gate {
 public:
     // Compiles a document that lints clean. REQUIRES: no lint errors.
@@ -143,6 +154,10 @@ public:
     [[nodiscard]] virtual std::optional<Refusal> write(
         CellIndex cell, const SubjectState& state, Timestamp now,
         FunctionRef<SlotMask()> expired_slots) const noexcept = 0;
+
+    // Steps 2-12 with every refusal, in their order, for officers (a caller gets the first). Stops
+    // after purpose_unknown and purpose_not_allowed: there is no cell to ask. Allocates.
+    [[nodiscard]] virtual std::vector<Refusal> explain(const DecisionCase& question) const = 0;
 
     // Grants that are still good under this version: granted & keep[seen_version].
     [[nodiscard]] virtual SlotMask live_grants(const SubjectState& state) const noexcept = 0;
