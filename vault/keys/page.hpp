@@ -27,11 +27,15 @@ using PageId = ByteArray<10>;
 
 // The page whose 64 children extend `prefix`. REQUIRES: prefix.bits() is a multiple of 6, <= 72.
 [[nodiscard]] PageId page_id(const Path& prefix) noexcept;
+// True if `id` is what page_id() makes of some prefix: level <= 12, unused high bits zero.
+[[nodiscard]] bool is_page_id(ByteView id) noexcept;
+// REQUIRES: is_page_id(id).
 [[nodiscard]] Path prefix_of(const PageId& id) noexcept;
 
 enum class NodeTag : std::uint8_t { dead = 0, seed = 1, split = 2, child = 3 };
 
-// A page in the clear. Holds keys: lives in wiped memory, move-only. Not thread-safe.
+// A page in the clear. Holds keys: lives in wiped memory, in a locked arena of the process as long
+// as that has room, move-only. Not thread-safe.
 class Page {
 public:
     // An untouched page: a lone SEED. Cannot be encoded (a lone node belongs to the parent).
@@ -54,7 +58,7 @@ public:
     [[nodiscard]] crypto::KeyView key(unsigned node) const noexcept;
 
     // Makes every node on the way to `node` explicit (a SEED above it is split by GGM steps).
-    // False if a DEAD is on the way.
+    // False, and nothing has changed, if `node` or a node above it is DEAD.
     [[nodiscard]] bool materialise(unsigned node);
     // REQUIRES: materialise(node) returned true. set_dead folds SPLIT(DEAD, DEAD) upwards.
     void set_dead(unsigned node);

@@ -1,6 +1,9 @@
 #pragma once
 
 #include <compare>
+#include <optional>
+#include <span>
+#include <vector>
 
 #include "crypto/assert.hpp"
 #include "crypto/bytes.hpp"
@@ -66,6 +69,12 @@ private:
     ByteArray<10> left_aligned_{};
     std::uint8_t bits_ = 0;
 };
+
+// Address list: `n:u32 | n x path (11 B)`, strictly ascending. What request roots hash and pending
+// rows store. REQUIRES: sorted, without duplicates.
+[[nodiscard]] Bytes encode_address_list(std::span<const Path> paths);
+// nullopt unless `encoded` is the one encoding of a list: order, duplicates, trailing bytes.
+[[nodiscard]] std::optional<std::vector<Path>> decode_address_list(ByteView encoded);
 
 // ---- Addresses. Each asserts its ranges; all-ones is reserved everywhere but the retention day.
 [[nodiscard]] Path tenant_path(TenantId tenant) noexcept;

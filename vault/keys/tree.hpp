@@ -42,6 +42,10 @@ struct Derived {
 };
 [[nodiscard]] Derived derive(const RootSlot& root, const Path& path, PageSource pages);
 
+// The clear epoch at the front of a page record: when this version was written. Not authenticated
+// by the box; check_diff wants one and the same epoch in a diff. nullopt for a record that is too
+// short.
+[[nodiscard]] std::optional<std::uint64_t> page_epoch(ByteView record) noexcept;
 // Opens one page record. nullopt if it does not authenticate or is not canonical.
 [[nodiscard]] std::optional<Page> open_page(const crypto::PageKey& key, const PageId& id,
                                             ByteView record);
@@ -50,12 +54,16 @@ struct Derived {
                               const Page& page);
 
 // The highest dead item of a person, so that its number is never used again; nullopt if none is
-// dead (or the person is whole). Faults corrupt.
+// dead (or the person is whole); the last of all items if the person is dead. Markers and S_fix
+// are no items. REQUIRES: person.bits() == 54. Throws Fault{corrupt} when a page on the way cannot
+// be opened.
 [[nodiscard]] std::optional<std::uint32_t> highest_dead_item(const RootSlot& root,
                                                              const Path& person, PageSource pages);
 
 // What one group changes. `punctures` sorted, without duplicates and without one being a prefix of
-// another (see normalise). `opens`: bank prefixes (30 bits) to become fresh random seeds.
+// another (see normalise). `opens`: bank prefixes (30 bits) to become fresh random seeds, sorted,
+// without duplicates. The punctures happen first: a bank that one of them touches cannot be opened
+// by the same change.
 struct TreeChange {
     std::vector<Path> punctures;
     std::vector<Path> opens;
@@ -63,31 +71,40 @@ struct TreeChange {
 // Sorts, removes duplicates and everything covered by a shorter entry.
 [[nodiscard]] std::vector<Path> normalise(std::vector<Path> punctures);
 
-// The outcome: page records to store, page ids to delete (bounded: pages that folded away and
-// their direct descendants found within the bound; the rest are unreachable orphans).
+// The outcome: page records to store, page ids to delete (at most 2 * kDiffPagesMax: the pages that
+// folded away, and up to kDiffPagesMax found below killed nodes; the rest are unreachable orphans).
 struct TreeDiff {
     RootSlot root;
     std::map<PageId, Bytes> pages;
     std::set<PageId> deletes;
 };
-inline constexpr std::size_t kDiffPagesMax = 4'096;
+inline constexpr std::size_t kDiffPagesMax = 4'096;  // rewritten and folded pages together
+inline constexpr unsigned kBankBits = 30;
 
 // Applies `change`: splits seeds along each path, kills the nodes, gives every rewritten page a
-// fresh random key, returns the diff. Puncturing what is dead already changes nothing there.
+// fresh random key, returns the diff. Puncturing what is dead already changes nothing there. The
+// root page is rewritten always, so that an old root slot opens no current page; a root that is a
+// lone seed stays one when nothing is punctured or opened.
 // nullopt if the change needs more than kDiffPagesMax pages (the caller makes smaller groups).
-// Throws Fault{corrupt} when a page on the way cannot be opened.
+// REQUIRES: `change` is as TreeChange says. Throws Fault{corrupt} when a page on the way cannot be
+// opened, and when a bank to open is dead or has dead leaves: then the registers, which forbid it,
+// and the tree disagree. A bank that was opened before and has no dead leaf cannot be told from
+// one that was not: there the registers are the only guard.
 [[nodiscard]] std::optional<TreeDiff> apply_change(const RootSlot& root, const TreeChange& change,
                                                    std::uint64_t epoch, PageSource pages);
 
 // Check L2/k0 of KEYS 6.1, deterministic: in `diff` every node that is not DEAD equals the old
 // node or its GGM derivation, keys of CHILDren off the paths are identical, the newly DEAD set is
-// exactly the requested set, opened banks and nothing else have new seeds, shape is canonical.
-// Verifies before a keeper erases anything. Returns false for anything else.
+// exactly the requested set, opened banks and nothing else have new seeds, shape is canonical,
+// the root page has a new key, no page is missing or superfluous, and only pages below dead nodes
+// are deleted. Verifies before a keeper erases anything; written without the code of apply_change,
+// so that one mistake does not pass both. Returns false for anything else, also for a malformed
+// `change` and an old page that does not open; never throws by itself.
 [[nodiscard]] bool check_diff(const RootSlot& old_root, const TreeChange& change,
                               const TreeDiff& diff, PageSource old_pages);
 
-// Every reachable page, parents first. False from `visit` stops. Returns false if a page is
-// missing or does not open. (Scrub, resync, and finding orphans.)
+// Every reachable page, parents first. False from `visit` stops, and then the answer is true.
+// Returns false if a page is missing or does not open. (Scrub, resync, and finding orphans.)
 [[nodiscard]] bool walk(const RootSlot& root, PageSource pages,
                         FunctionRef<bool(const PageId& id, ByteView record, const Page& page)> visit);
 

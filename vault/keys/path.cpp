@@ -1,0 +1,188 @@
+#include "vault/keys/path.hpp"
+
+#include <algorithm>
+
+#include "crypto/byte_io.hpp"
+
+namespace oubliette::keys {
+
+namespace {
+
+constexpr unsigned kReserved6 = 0x3F;
+constexpr unsigned kReserved12 = 0xFFF;
+constexpr unsigned kReserved14 = 0x3FFF;
+constexpr unsigned kReserved16 = 0xFFFF;
+constexpr std::uint64_t kReserved24 = 0xFF'FFFF;
+
+constexpr std::size_t kEncodedSize = 11;  // bytes of one path
+
+constexpr std::uint64_t low_bits(std::uint64_t value, unsigned count) noexcept {
+    return count >= 64 ? value : value & ((std::uint64_t{1} << count) - 1);
+}
+
+}  // namespace
+
+Path Path::child(std::uint64_t value, unsigned count) const noexcept {
+    OBL_ASSERT(count <= 64 && bits_ + count <= kPathBitsMax);
+    Path longer = *this;
+    for (unsigned left = count; left > 0;) {
+        const unsigned room = 8 - longer.bits_ % 8U;
+        const unsigned take = std::min(room, left);
+        const std::uint64_t chunk = low_bits(value >> (left - take), take) << (room - take);
+        Byte& byte = longer.left_aligned_[longer.bits_ / 8U];
+        byte = static_cast<Byte>(byte | chunk);
+        longer.bits_ = static_cast<std::uint8_t>(longer.bits_ + take);
+        left -= take;
+    }
+    return longer;
+}
+
+Path Path::prefix(unsigned count) const noexcept {
+    OBL_ASSERT(count <= bits_);
+    Path shorter;
+    shorter.bits_ = static_cast<std::uint8_t>(count);
+    const unsigned whole = count / 8;
+    for (unsigned i = 0; i < whole; ++i) shorter.left_aligned_[i] = left_aligned_[i];
+    if (count % 8 != 0) {
+        shorter.left_aligned_[whole] =
+            static_cast<Byte>(left_aligned_[whole] & (0xFF00U >> (count % 8)));
+    }
+    return shorter;
+}
+
+std::uint64_t Path::slice(unsigned from, unsigned count) const noexcept {
+    OBL_ASSERT(count <= 64 && from + count <= bits_);
+    std::uint64_t value = 0;
+    for (unsigned at = from, end = from + count; at < end;) {
+        const unsigned room = 8 - at % 8;
+        const unsigned take = std::min(room, end - at);
+        const unsigned byte = left_aligned_[at / 8];
+        value = value << take | low_bits(byte >> (room - take), take);
+        at += take;
+    }
+    return value;
+}
+
+bool Path::is_prefix_of(const Path& other) const noexcept {
+    return bits_ <= other.bits_ && other.prefix(bits_) == *this;
+}
+
+ByteArray<11> Path::encode() const noexcept {
+    ByteArray<kEncodedSize> out{};
+    out[0] = bits_;
+    std::copy(left_aligned_.begin(), left_aligned_.end(), out.begin() + 1);
+    return out;
+}
+
+bool Path::decode(ByteView encoded, Path* out) noexcept {
+    if (encoded.size() != kEncodedSize || encoded[0] > kPathBitsMax) return false;
+    Path path;
+    path.bits_ = encoded[0];
+    std::copy(encoded.begin() + 1, encoded.end(), path.left_aligned_.begin());
+    if (path.prefix(path.bits_) != path) return false;  // a set bit behind the last one
+    *out = path;
+    return true;
+}
+
+std::strong_ordering operator<=>(const Path& a, const Path& b) noexcept {
+    if (const auto order = a.left_aligned_ <=> b.left_aligned_; order != 0) return order;
+    return a.bits_ <=> b.bits_;
+}
+
+Bytes encode_address_list(std::span<const Path> paths) {
+    Bytes out;
+    out.reserve(4 + kEncodedSize * paths.size());
+    ByteWriter writer{out};
+    writer.le32(static_cast<std::uint32_t>(paths.size()));
+    for (std::size_t i = 0; i < paths.size(); ++i) {
+        OBL_ASSERT(i == 0 || paths[i - 1] < paths[i]);
+        writer.bytes(paths[i].encode());
+    }
+    return out;
+}
+
+std::optional<std::vector<Path>> decode_address_list(ByteView encoded) {
+    ByteReader reader{encoded};
+    const std::uint32_t count = reader.le32();
+    if (!reader.ok() || reader.rest().size() != std::size_t{count} * kEncodedSize) {
+        return std::nullopt;
+    }
+    std::vector<Path> paths(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        if (!Path::decode(reader.bytes(kEncodedSize), &paths[i])) return std::nullopt;
+        if (i > 0 && !(paths[i - 1] < paths[i])) return std::nullopt;
+    }
+    return paths;
+}
+
+// ---- Addresses ---------------------------------------------------------------------------------
+
+Path tenant_path(TenantId tenant) noexcept {
+    const auto number = static_cast<unsigned>(tenant);
+    OBL_ASSERT(number < kReserved12);
+    return Path{}.child(number, 12);
+}
+
+Path class_path(TenantId tenant, AddressClass address_class) noexcept {
+    return tenant_path(tenant).child(static_cast<unsigned>(address_class), 6);
+}
+
+Path system_recipient_path(TenantId tenant, std::uint8_t kind, std::uint16_t recipient) noexcept {
+    OBL_ASSERT(kind < kReserved6 && recipient < kReserved14);
+    return class_path(tenant, AddressClass::system).child(kind, 6).child(recipient, 14);
+}
+
+Path system_path(TenantId tenant, std::uint8_t kind, std::uint16_t recipient,
+                 std::uint16_t kid) noexcept {
+    OBL_ASSERT(kid < kReserved16);
+    return system_recipient_path(tenant, kind, recipient).child(kid, 16);
+}
+
+Path bank_path(TenantId tenant, AddressClass people_or_handles, std::uint16_t bank) noexcept {
+    OBL_ASSERT(people_or_handles == AddressClass::people ||
+               people_or_handles == AddressClass::handles);
+    OBL_ASSERT(bank < kReserved12);
+    return class_path(tenant, people_or_handles).child(bank, 12);
+}
+
+Path person_path(TenantId tenant, SubjectNumber number) noexcept {
+    const std::uint64_t index = number.local & kReserved24;
+    OBL_ASSERT(number.local >> 36 == 0 && index != kReserved24);
+    return bank_path(tenant, AddressClass::people, number.bank()).child(index, 24);
+}
+
+Path retention_path(TenantId tenant, std::uint16_t retention_class, std::uint16_t day) noexcept {
+    OBL_ASSERT(retention_class < kReserved14);
+    return class_path(tenant, AddressClass::retention)
+        .child(0, 6)
+        .child(retention_class, 14)
+        .child(day, 16);
+}
+
+Path region_path(TenantId tenant, std::uint16_t region) noexcept {
+    OBL_ASSERT(region < kReserved16);
+    return class_path(tenant, AddressClass::region).child(0, 20).child(region, 16);
+}
+
+// ---- Below a person ----------------------------------------------------------------------------
+
+Path fixed_path(const Path& person) noexcept {
+    OBL_ASSERT(person.bits() == kAddressBits);
+    return person.child(0, kLevelBits);
+}
+
+Path item_path(const Path& person, std::uint32_t item) noexcept {
+    OBL_ASSERT(person.bits() == kAddressBits && item < kItemCountMax);
+    if (item < kItemAreaStart[1]) return person.child(1 + item, kLevelBits);
+    // In each later area slot and rest are one number, because its slots are neighbours.
+    if (item < kItemAreaStart[2]) return person.child(48 * 64 + (item - kItemAreaStart[1]), 12);
+    if (item < kItemAreaStart[3]) return person.child(60 * 4096 + (item - kItemAreaStart[2]), 18);
+    return person.child(63 * 262'144 + (item - kItemAreaStart[3]), 24);
+}
+
+Path implicit_marker_path(const Path& person, unsigned marker) noexcept {
+    OBL_ASSERT(person.bits() == kAddressBits && marker < kImplicitMarkerCount);
+    return person.child(58 * 64 + marker, 12);
+}
+
+}  // namespace oubliette::keys
