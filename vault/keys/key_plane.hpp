@@ -10,6 +10,7 @@
 #include "crypto/hash.hpp"
 #include "crypto/sign.hpp"
 #include "vault/clock.hpp"
+#include "vault/keys/ids.hpp"
 #include "vault/keys/seal_slots.hpp"
 #include "vault/keys/tree.hpp"
 
@@ -19,12 +20,7 @@
 
 namespace oubliette::keys {
 
-using VaultId = ByteArray<16>;
-using KeeperId = ByteArray<16>;
 using RequestId = ByteArray<16>;
-
-// How far a keeper's overwrite can be trusted (KEYS 4.5); printed on every receipt.
-enum class CellClass : std::uint8_t { software = 'S', besteffort = 'B' };
 
 // ---- What is revoked -----------------------------------------------------------------------
 
