@@ -5,7 +5,6 @@
 #include <charconv>
 #include <string>
 #include <system_error>
-#include <utility>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -26,29 +25,6 @@ constexpr std::string_view kPlanePrefix = "plane.";
                                         std::generic_category().message(error)};
 }
 
-class Descriptor {
-public:
-    explicit Descriptor(int value) noexcept : value_(value) {}
-    ~Descriptor() {
-        if (value_ >= 0) (void)::close(value_);
-    }
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    [[nodiscard]] int get() const noexcept { return value_; }
-
-private:
-    int value_;
-};
-
-void write_whole(int descriptor, ByteView content, const fs::path& file) {
-    while (!content.empty()) {
-        const ssize_t written = ::write(descriptor, content.data(), content.size());
-        if (written < 0 && errno == EINTR) continue;
-        if (written <= 0) throw_storage("cannot write", file, errno);
-        content = content.subspan(static_cast<std::size_t>(written));
-    }
-}
-
 // n of "plane.<n>", in its one spelling.
 std::optional<unsigned> plane_number(const std::string& name) {
     if (!name.starts_with(kPlanePrefix)) return std::nullopt;
@@ -64,19 +40,12 @@ std::optional<unsigned> plane_number(const std::string& name) {
 }  // namespace
 
 FileLock::FileLock(const fs::path& file)
-    : descriptor_(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) {
-    if (descriptor_ < 0) throw_storage("cannot open", file, errno);
-}
-
-FileLock::FileLock(FileLock&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)) {}
-
-FileLock::~FileLock() {
-    if (descriptor_ >= 0) (void)::close(descriptor_);
+    : file_(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) {
+    if (!file_.is_open()) throw_storage("cannot open", file, errno);
 }
 
 bool FileLock::try_exclusive() {
-    if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return true;
+    if (::flock(file_.get(), LOCK_EX | LOCK_NB) == 0) return true;
     if (errno == EWOULDBLOCK) return false;
     throw Fault{FaultKind::storage, "flock: " + std::generic_category().message(errno)};
 }
@@ -90,9 +59,9 @@ void wait_for_lock(int descriptor, int operation) {
 }
 }  // namespace
 
-void FileLock::exclusive() { wait_for_lock(descriptor_, LOCK_EX); }
-void FileLock::shared() { wait_for_lock(descriptor_, LOCK_SH); }
-void FileLock::unlock() noexcept { (void)::flock(descriptor_, LOCK_UN); }
+void FileLock::exclusive() { wait_for_lock(file_.get(), LOCK_EX); }
+void FileLock::shared() { wait_for_lock(file_.get(), LOCK_SH); }
+void FileLock::unlock() noexcept { (void)::flock(file_.get(), LOCK_UN); }
 
 std::vector<unsigned> plane_numbers(const fs::path& keeper) {
     std::vector<unsigned> numbers;
@@ -109,41 +78,17 @@ fs::path plane_path(const fs::path& keeper, unsigned n) {
 }
 
 std::optional<Bytes> read_small_file(const fs::path& file, std::size_t size_max) {
-    const Descriptor descriptor{::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)};
-    if (descriptor.get() < 0) {
+    const FileDescriptor descriptor{::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)};
+    if (!descriptor.is_open()) {
         if (errno == ENOENT) return std::nullopt;
         throw_storage("cannot open", file, errno);
     }
-    Bytes content(size_max + 1);
-    std::size_t size = 0;
-    while (size < content.size()) {
-        const ssize_t got =
-            ::read(descriptor.get(), content.data() + size, content.size() - size);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) throw_storage("cannot read", file, errno);
-        if (got == 0) break;
-        size += static_cast<std::size_t>(got);
+    const crypto::SecretBytes content = read_up_to(descriptor.get(), size_max, "cannot read");
+    if (content.size() > size_max) {
+        throw Fault{FaultKind::corrupt, file.string() + " is too large"};
     }
-    if (size > size_max) throw Fault{FaultKind::corrupt, file.string() + " is too large"};
-    content.resize(size);
-    return content;
-}
-
-void write_new_file(const fs::path& file, ByteView content) {
-    {
-        const Descriptor descriptor{
-            ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)};
-        if (descriptor.get() < 0) throw_storage("cannot create", file, errno);
-        write_whole(descriptor.get(), content, file);
-        if (::fsync(descriptor.get()) != 0) throw_storage("cannot flush", file, errno);
-    }
-    sync_directory(file.parent_path());
-}
-
-void sync_directory(const fs::path& directory) {
-    const Descriptor descriptor{::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    if (descriptor.get() < 0) throw_storage("cannot open", directory, errno);
-    if (::fsync(descriptor.get()) != 0) throw_storage("cannot flush", directory, errno);
+    const ByteView view = content.expose();
+    return Bytes{view.begin(), view.end()};
 }
 
 void remove_durably(const fs::path& path) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "crypto/bytes.hpp"
+#include "vault/keys/durable_file.hpp"
 
 // The files of a keeper's directory, and its two advisory locks. Functions are thread-safe; a
 // FileLock belongs to one thread at a time.
@@ -33,11 +34,6 @@ class FileLock {
 public:
     // Opens or creates (0600) `file`. Throws Fault{storage}.
     explicit FileLock(const std::filesystem::path& file);
-    FileLock(FileLock&& other) noexcept;
-    FileLock& operator=(FileLock&&) = delete;
-    FileLock(const FileLock&) = delete;
-    FileLock& operator=(const FileLock&) = delete;
-    ~FileLock();
 
     [[nodiscard]] bool try_exclusive();
     // Wait until they have it. Throw Fault{storage}.
@@ -46,7 +42,7 @@ public:
     void unlock() noexcept;
 
 private:
-    int descriptor_;
+    FileDescriptor file_;
 };
 
 // Holds `lock` exclusively while it lives.
@@ -69,9 +65,6 @@ private:
 // `size_max`.
 [[nodiscard]] std::optional<Bytes> read_small_file(const std::filesystem::path& file,
                                                    std::size_t size_max);
-// Creates `file` (0600) with `content`, durable with its directory entry. Throws Fault{storage}.
-void write_new_file(const std::filesystem::path& file, ByteView content);
-void sync_directory(const std::filesystem::path& directory);
 // Removes a directory tree or a file and makes that durable; nothing happens if there is none.
 void remove_durably(const std::filesystem::path& path);
 

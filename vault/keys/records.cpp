@@ -175,19 +175,10 @@ std::optional<StoredRow> decode_row(std::uint64_t epoch, ByteView encoded) {
 
 // ---- Requests ----------------------------------------------------------------------------------
 
-Bytes encode_addresses(const std::vector<Path>& addresses) {
-    Bytes out;
-    out.reserve(4 + addresses.size() * 11);
-    ByteWriter writer{out};
-    writer.le32(static_cast<std::uint32_t>(addresses.size()));
-    for (const Path& path : addresses) writer.bytes(path.encode());
-    return out;
-}
-
 crypto::Hash request_digest(const Revocation& revocation) {
     OBL_ASSERT(std::is_sorted(revocation.addresses.begin(), revocation.addresses.end()));
     return crypto::sha256(
-        {revocation.id, revocation.blind, encode_addresses(revocation.addresses)});
+        {revocation.id, revocation.blind, encode_address_list(revocation.addresses)});
 }
 
 crypto::Hash request_root(const std::vector<RequestLeaf>& leaves) {
@@ -224,7 +215,7 @@ crypto::SecretBytes encode_request(const Revocation& revocation) {
         .le16(revocation.ground)
         .bytes(revocation.opening_commitment)
         .bytes(revocation.blind)
-        .bytes(encode_addresses(revocation.addresses));
+        .bytes(encode_address_list(revocation.addresses));
     crypto::SecretBytes secret{ByteView{out}};
     crypto::wipe(out);
     return secret;
@@ -240,15 +231,9 @@ std::optional<Revocation> decode_request(const RequestId& id, ByteView encoded) 
     revocation.ground = reader.le16();
     revocation.opening_commitment = reader.array<32>();
     revocation.blind = reader.array<32>();
-    const std::size_t count = reader.le32();
-    if (reader.rest().size() != count * 11) return std::nullopt;
-    for (std::size_t i = 0; i < count; ++i) {
-        Path path;
-        if (!Path::decode(reader.bytes(11), &path)) return std::nullopt;
-        if (i > 0 && !(revocation.addresses.back() < path)) return std::nullopt;
-        revocation.addresses.push_back(path);
-    }
-    if (!reader.finished()) return std::nullopt;
+    std::optional<std::vector<Path>> addresses = decode_address_list(reader.rest());
+    if (!reader.ok() || !addresses) return std::nullopt;
+    revocation.addresses = std::move(*addresses);
     return revocation;
 }
 

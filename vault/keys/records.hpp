@@ -91,7 +91,6 @@ struct StoredRow {
 
 // ---- Requests ----------------------------------------------------------------------------------
 
-[[nodiscard]] Bytes encode_addresses(const std::vector<Path>& addresses);
 // SHA-256(request id | r2 | address list). REQUIRES: addresses sorted, without duplicates.
 [[nodiscard]] crypto::Hash request_digest(const Revocation& revocation);
 
