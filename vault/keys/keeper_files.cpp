@@ -1,0 +1,151 @@
+#include "vault/keys/keeper_files.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <string>
+#include <system_error>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vault/result.hpp"
+
+namespace oubliette::keys {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kPlanePrefix = "plane.";
+
+[[noreturn]] void throw_storage(const char* action, const fs::path& path, int error) {
+    throw Fault{FaultKind::storage, std::string{action} + " " + path.string() + ": " +
+                                        std::generic_category().message(error)};
+}
+
+// n of "plane.<n>", in its one spelling.
+std::optional<unsigned> plane_number(const std::string& name) {
+    if (!name.starts_with(kPlanePrefix)) return std::nullopt;
+    const char* const first = name.data() + kPlanePrefix.size();
+    const char* const last = name.data() + name.size();
+    unsigned n = 0;
+    const auto [end, error] = std::from_chars(first, last, n);
+    if (error != std::errc{} || end != last || n == 0) return std::nullopt;
+    if (std::string{kPlanePrefix} + std::to_string(n) != name) return std::nullopt;
+    return n;
+}
+
+}  // namespace
+
+FileLock::FileLock(const fs::path& file)
+    : file_(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) {
+    if (!file_.is_open()) throw_storage("cannot open", file, errno);
+}
+
+bool FileLock::try_exclusive() {
+    if (::flock(file_.get(), LOCK_EX | LOCK_NB) == 0) return true;
+    if (errno == EWOULDBLOCK) return false;
+    throw Fault{FaultKind::storage, "flock: " + std::generic_category().message(errno)};
+}
+
+namespace {
+void wait_for_lock(int descriptor, int operation) {
+    while (::flock(descriptor, operation) != 0) {
+        if (errno == EINTR) continue;
+        throw Fault{FaultKind::storage, "flock: " + std::generic_category().message(errno)};
+    }
+}
+}  // namespace
+
+void FileLock::exclusive() { wait_for_lock(file_.get(), LOCK_EX); }
+void FileLock::shared() { wait_for_lock(file_.get(), LOCK_SH); }
+void FileLock::unlock() noexcept { (void)::flock(file_.get(), LOCK_UN); }
+
+std::vector<unsigned> plane_numbers(const fs::path& keeper) {
+    std::vector<unsigned> numbers;
+    for (const fs::directory_entry& entry : fs::directory_iterator{keeper}) {
+        const std::optional<unsigned> n = plane_number(entry.path().filename().string());
+        if (n && entry.is_directory()) numbers.push_back(*n);
+    }
+    std::sort(numbers.begin(), numbers.end());
+    return numbers;
+}
+
+fs::path plane_path(const fs::path& keeper, unsigned n) {
+    return keeper / (std::string{kPlanePrefix} + std::to_string(n));
+}
+
+std::optional<Bytes> read_small_file(const fs::path& file, std::size_t size_max) {
+    const FileDescriptor descriptor{::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)};
+    if (!descriptor.is_open()) {
+        if (errno == ENOENT) return std::nullopt;
+        throw_storage("cannot open", file, errno);
+    }
+    const crypto::SecretBytes content = read_up_to(descriptor.get(), size_max, "cannot read");
+    if (content.size() > size_max) {
+        throw Fault{FaultKind::corrupt, file.string() + " is too large"};
+    }
+    const ByteView view = content.expose();
+    return Bytes{view.begin(), view.end()};
+}
+
+void remove_durably(const fs::path& path) {
+    std::error_code error;
+    const std::uintmax_t removed = fs::remove_all(path, error);
+    if (error) throw_storage("cannot remove", path, error.value());
+    if (removed > 0) sync_directory(path.parent_path());
+}
+
+bool holds_only_keeper_files(const fs::path& directory) {
+    static constexpr const char* kNames[] = {kCellFile, kSealFile,       kSigningFile, kOwnerLock,
+                                             kIoLock,   kUnfinishedMark, "seal.slots.new"};
+    for (const fs::directory_entry& entry : fs::directory_iterator{directory}) {
+        const std::string name = entry.path().filename().string();
+        const bool known = std::find(std::begin(kNames), std::end(kNames), name) !=
+                               std::end(kNames) ||
+                           plane_number(name).has_value();
+        if (!known) return false;
+    }
+    return true;
+}
+
+void check_directories(const std::vector<fs::path>& directories) {
+    if (directories.size() < 2) {
+        throw Fault{FaultKind::configuration,
+                    "at least two keepers are needed: name two directories on different disks"};
+    }
+    std::vector<fs::path> paths;
+    for (const fs::path& directory : directories) {
+        std::error_code error;
+        fs::path path = fs::weakly_canonical(fs::absolute(directory), error);
+        if (error) throw_storage("cannot resolve", directory, error.value());
+        if (!path.has_filename()) path = path.parent_path();
+        paths.push_back(path);
+    }
+    for (std::size_t i = 0; i < paths.size(); ++i) {
+        for (std::size_t j = 0; j < paths.size(); ++j) {
+            if (i == j) continue;
+            struct stat a {};
+            struct stat b {};
+            const bool same_inode = ::stat(paths[i].c_str(), &a) == 0 &&
+                                    ::stat(paths[j].c_str(), &b) == 0 && a.st_dev == b.st_dev &&
+                                    a.st_ino == b.st_ino;
+            if (same_inode || paths[i] == paths[j]) {
+                throw Fault{FaultKind::configuration,
+                            "two keepers are the same directory " + paths[i].string() +
+                                ": name two different ones"};
+            }
+            const auto [end, rest] = std::mismatch(paths[i].begin(), paths[i].end(),
+                                                   paths[j].begin(), paths[j].end());
+            if (end == paths[i].end()) {
+                throw Fault{FaultKind::configuration,
+                            "keeper " + paths[j].string() + " lies inside keeper " +
+                                paths[i].string() + ": name two separate directories"};
+            }
+        }
+    }
+}
+
+}  // namespace oubliette::keys
