@@ -80,6 +80,11 @@ TEST_CASE("a passphrase, its salt and its cost all matter") {
         differs(derive_from_passphrase(passphrase, salt, {.memory_bytes = 64 << 10, .passes = 2})));
 }
 
+TEST_CASE("a passphrase whose memory cannot be had gives no key") {
+    const PassphraseCost absurd{.memory_bytes = std::uint64_t{1} << 50, .passes = 1};
+    CHECK_FALSE(derive_from_passphrase(pattern(12, 1), {}, absurd));
+}
+
 TEST_CASE("comparison in constant time compares contents and sizes") {
     const Bytes a = pattern(32, 1);
     Bytes b = a;
