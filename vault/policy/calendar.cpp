@@ -11,9 +11,12 @@ namespace {
 
 constexpr std::int64_t kSecondsPerDay = 86'400;
 
-bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+bool is_digit(char c) noexcept {
+    return c >= '0' && c <= '9';
+}
 
-// The number at the front of `text`, which is cut off; nullopt if there is none or it is over `max`.
+// The number at the front of `text`, which is cut off; nullopt if there is none or it is over
+// `max`.
 std::optional<std::uint64_t> take_number(std::string_view& text, std::uint64_t max) noexcept {
     std::uint64_t number = 0;
     std::size_t digits = 0;

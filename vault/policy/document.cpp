@@ -230,8 +230,7 @@ RecipientRule read_recipient(ObjectReader& in, std::string name) {
     rule.erase = in.flag("erase");
     rule.suspended = in.flag("suspended");
     if (const JsonNode* const node = in.find("agreement")) {
-        rule.agreement =
-            read_agreement(in.sink(), *node, child_pointer(in.pointer(), "agreement"));
+        rule.agreement = read_agreement(in.sink(), *node, child_pointer(in.pointer(), "agreement"));
     }
     if (const JsonNode* const node = in.find("cross_border")) {
         rule.cross_border =
@@ -269,8 +268,7 @@ RegionRule read_region(ObjectReader& in, std::string name) {
     if (in.require("countries") != nullptr) rule.countries = in.texts("countries", kListCountMax);
     for (const std::string& country : rule.countries) {
         if (!is_country(country)) {
-            in.report("POLICY_VALUE", "countries",
-                      "write ISO 3166 codes of two capitals, like CN");
+            in.report("POLICY_VALUE", "countries", "write ISO 3166 codes of two capitals, like CN");
         }
     }
     return rule;
@@ -375,8 +373,7 @@ void read_array(ObjectReader& in, std::string_view key, std::size_t count_max, R
     if (node == nullptr) return;
     const std::string pointer = child_pointer(in.pointer(), key);
     if (node->kind != JsonNode::Kind::array) {
-        in.sink().add("POLICY_TYPE", pointer, node->offset,
-                      std::string{key} + " must be an array");
+        in.sink().add("POLICY_TYPE", pointer, node->offset, std::string{key} + " must be an array");
         return;
     }
     if (node->items.size() > count_max) {
@@ -493,11 +490,10 @@ void read_rules(ObjectReader& root, Document& document) {
     read_part(root, {"recipients", "a recipient", kRecipientCountMax, true}, document.recipients,
               read_recipient);
     (void)root.require("retention");
-    read_array(root, "retention", kRetentionRuleCountMax,
-               [&](const JsonNode& item, std::string pointer) {
-                   document.retention.push_back(
-                       read_retention(root.sink(), item, std::move(pointer)));
-               });
+    read_array(
+        root, "retention", kRetentionRuleCountMax, [&](const JsonNode& item, std::string pointer) {
+            document.retention.push_back(read_retention(root.sink(), item, std::move(pointer)));
+        });
     read_part(root, {"orders", "an order", kListCountMax, false}, document.orders, read_order);
     read_part(root, {"holds", "a hold", kListCountMax, false}, document.holds, read_hold);
 }
@@ -543,8 +539,8 @@ void report_mistake(FindingSink& sink, const JsonMistake& mistake) {
                  "too many values in one object or in the whole; take some out");
         return;
     case JsonMistake::Kind::duplicate:
-        sink.add("POLICY_DUPLICATE_KEY", mistake.pointer,
-                 mistake.offset, "\"" + mistake.name + "\" is there twice; keep one");
+        sink.add("POLICY_DUPLICATE_KEY", mistake.pointer, mistake.offset,
+                 "\"" + mistake.name + "\" is there twice; keep one");
         return;
     }
 }
@@ -620,16 +616,25 @@ ParseOutcome parse_document(std::string_view json) {
 }
 
 bool has_errors(const std::vector<Finding>& findings) noexcept {
-    return std::any_of(findings.begin(), findings.end(), [](const Finding& finding) {
-        return finding.severity == Severity::error;
-    });
+    return std::any_of(findings.begin(), findings.end(),
+                       [](const Finding& finding) { return finding.severity == Severity::error; });
 }
 
-std::string_view word_of(FieldType type) noexcept { return word_in(kFieldTypes, type); }
-std::string_view word_of(TokenKind kind) noexcept { return word_in(kTokenKinds, kind); }
-std::string_view word_of(ConsentKind kind) noexcept { return word_in(kConsentKinds, kind); }
-std::string_view word_of(RecipientKind kind) noexcept { return word_in(kRecipientKinds, kind); }
-std::string_view word_of(Basis basis) noexcept { return word_in(kBases, basis); }
+std::string_view word_of(FieldType type) noexcept {
+    return word_in(kFieldTypes, type);
+}
+std::string_view word_of(TokenKind kind) noexcept {
+    return word_in(kTokenKinds, kind);
+}
+std::string_view word_of(ConsentKind kind) noexcept {
+    return word_in(kConsentKinds, kind);
+}
+std::string_view word_of(RecipientKind kind) noexcept {
+    return word_in(kRecipientKinds, kind);
+}
+std::string_view word_of(Basis basis) noexcept {
+    return word_in(kBases, basis);
+}
 std::optional<ConsentKind> find_consent_kind(std::string_view word) noexcept {
     return value_in(kConsentKinds, word);
 }

@@ -17,13 +17,12 @@ constexpr std::uint16_t kEndDayMax = 0xFFFD;
 SlotMask operator&(const SlotMask& a, const SlotMask& b) noexcept {
     return {a.low & b.low, a.high & b.high};
 }
-SlotMask operator|(const SlotMask& a, const SlotMask& b) noexcept {
-    return {a.low | b.low, a.high | b.high};
-}
 SlotMask without(const SlotMask& a, const SlotMask& b) noexcept {
     return {a.low & ~b.low, a.high & ~b.high};
 }
-bool any(const SlotMask& mask) noexcept { return (mask.low | mask.high) != 0; }
+bool any(const SlotMask& mask) noexcept {
+    return (mask.low | mask.high) != 0;
+}
 
 // What steps 8-10 work on.
 struct ConsentView {
@@ -231,8 +230,7 @@ std::optional<Refusal> CompiledGate::check_consent(const Cell& cell, const Subje
     const SlotMask missing = without(cell.need, view.have);
     if (!any(missing)) return std::nullopt;
     // One slot never granted is enough: renewing the lapsed ones would not open the purpose.
-    return any(without(missing, state.granted)) ? Refusal::consent_missing
-                                                : Refusal::consent_stale;
+    return any(without(missing, state.granted)) ? Refusal::consent_missing : Refusal::consent_stale;
 }
 
 std::optional<Refusal> CompiledGate::check_consents(

@@ -98,7 +98,8 @@ private:
         for (const std::uint16_t since : versions) {
             KeepStep step{since, tables_.objections};
             for (const SlotRule& slot : document_.slots) {
-                if (!slot.starts_granted() && slot.since <= since) step.keep.set(slot_id(slot.name));
+                if (!slot.starts_granted() && slot.since <= since)
+                    step.keep.set(slot_id(slot.name));
             }
             tables_.keep_steps.push_back(step);
         }
@@ -261,7 +262,9 @@ void NameTable::add(std::string_view name, std::uint16_t id) {
     by_id_[id] = dense;
 }
 
-void NameTable::sort() { std::sort(by_name_.begin(), by_name_.end()); }
+void NameTable::sort() {
+    std::sort(by_name_.begin(), by_name_.end());
+}
 
 std::uint16_t NameTable::find(std::string_view name) const noexcept {
     const auto found =

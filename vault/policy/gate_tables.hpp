@@ -42,9 +42,9 @@ private:
 struct Cell {
     SlotMask need;
     std::uint32_t agreement_end = std::numeric_limits<std::uint32_t>::max();
-    std::uint16_t recipient = 0;  // dense
-    std::uint16_t purpose = 0;    // dense
-    std::uint16_t country = 0;    // position in `countries`
+    std::uint16_t recipient = 0;                 // dense
+    std::uint16_t purpose = 0;                   // dense
+    std::uint16_t country = 0;                   // position in `countries`
     std::uint16_t cross_border_slot = kNoIndex;  // SlotId
     bool suspended = false;
     bool when_restricted = false;
@@ -90,10 +90,10 @@ struct GateTables {
     std::vector<KeepStep> keep_steps;  // rising `since`
     SlotMask objections;
 
-    std::vector<std::uint16_t> category_of;      // [field], dense category
-    std::vector<std::uint16_t> category_ids;     // [category]
+    std::vector<std::uint16_t> category_of;   // [field], dense category
+    std::vector<std::uint16_t> category_ids;  // [category]
     std::vector<Ending> endings;
-    std::vector<EndingRun> pair_endings;         // [purpose][category]
+    std::vector<EndingRun> pair_endings;                 // [purpose][category]
     std::vector<std::vector<EndingRun>> category_pairs;  // [category]; the pairs that end
 };
 

@@ -42,7 +42,7 @@ struct JsonMistake {
 };
 
 struct JsonParse {
-    JsonNode root;                     // complete unless there is a mistake other than `duplicate`
+    JsonNode root;  // complete unless there is a mistake other than `duplicate`
     std::vector<JsonMistake> mistakes;
 };
 

@@ -47,7 +47,8 @@ private:
     }
     void dangling(Keys keys, const std::string& name, std::string_view kind) {
         error("LINT_DANGLING_REFERENCE", keys,
-              "there is no " + std::string{kind} + " \"" + name + "\"; define it or correct the name");
+              "there is no " + std::string{kind} + " \"" + name +
+                  "\"; define it or correct the name");
     }
 
     // ---- The head.
@@ -66,9 +67,8 @@ private:
     }
     bool is_foreign(const RecipientRule& recipient) const noexcept {
         const RegionRule* const region = home();
-        return region == nullptr ||
-               std::find(region->countries.begin(), region->countries.end(), recipient.country) ==
-                   region->countries.end();
+        return region == nullptr || std::find(region->countries.begin(), region->countries.end(),
+                                              recipient.country) == region->countries.end();
     }
 
     // ---- Fields.
@@ -245,8 +245,7 @@ private:
         }
         if (recipient.agreement && recipient.agreement->expires &&
             now_ >= *recipient.agreement->expires) {
-            error("LINT_AGREEMENT_EXPIRED",
-                  {"recipients", recipient.name, "agreement", "expires"},
+            error("LINT_AGREEMENT_EXPIRED", {"recipients", recipient.name, "agreement", "expires"},
                   "the agreement has ended; renew it or remove the recipient");
         }
     }
@@ -258,8 +257,7 @@ private:
                      "consent");
         }
         if (!is_foreign(recipient)) return;
-        if (!rule || rule->consent.empty() || rule->mechanism.empty() ||
-            rule->assessment.empty()) {
+        if (!rule || rule->consent.empty() || rule->mechanism.empty() || rule->assessment.empty()) {
             error("LINT_CROSS_BORDER", {"recipients", recipient.name},
                   "it is outside the home region; \"cross_border\" must name the consent, the "
                   "mechanism and the assessment");
@@ -278,8 +276,9 @@ private:
         };
         if (std::none_of(slots.begin(), slots.end(), is_separate)) {
             error("LINT_SHARING_WITHOUT_SEPARATE", {"recipients", recipient.name, "purposes"},
-                  "\"" + purpose.name + "\" would share data without a separate consent; let the "
-                  "purpose or the cross-border rule need a slot that asks separate");
+                  "\"" + purpose.name +
+                      "\" would share data without a separate consent; let the "
+                      "purpose or the cross-border rule need a slot that asks separate");
             return;
         }
         const auto names_it = [&](const SlotRule* slot) {
@@ -290,8 +289,9 @@ private:
         };
         if (std::none_of(slots.begin(), slots.end(), names_it)) {
             error("LINT_SLOT_DOES_NOT_NAME_RECIPIENT", {"recipients", recipient.name, "purposes"},
-                  "no separate consent of \"" + purpose.name + "\" names this recipient; add it "
-                  "to the slot's \"names\" and raise the slot's \"since\"");
+                  "no separate consent of \"" + purpose.name +
+                      "\" names this recipient; add it "
+                      "to the slot's \"names\" and raise the slot's \"since\"");
         }
     }
 

@@ -57,8 +57,9 @@ bool is_policy_name(std::string_view name) noexcept {
 bool check_name(FindingSink& sink, std::string_view name, std::string pointer, std::size_t offset) {
     if (is_policy_name(name)) return true;
     sink.add("POLICY_NAME", std::move(pointer), offset,
-             quoted(name) + " cannot be a name; use 1 to 64 of the characters A-Z a-z 0-9 _ - and "
-                            "begin with a letter or digit");
+             quoted(name) +
+                 " cannot be a name; use 1 to 64 of the characters A-Z a-z 0-9 _ - and "
+                 "begin with a letter or digit");
     return false;
 }
 
@@ -66,9 +67,8 @@ ObjectReader::ObjectReader(FindingSink& sink, const JsonNode& node, std::string 
                            std::string_view what)
     : sink_(sink), node_(node), pointer_(std::move(pointer)), what_(what) {
     if (node.kind == JsonNode::Kind::object) return;
-    sink_.add(
-        "POLICY_TYPE", pointer_, node.offset,
-        std::string{what_} + " must be an object, not " + std::string{kind_name(node.kind)});
+    sink_.add("POLICY_TYPE", pointer_, node.offset,
+              std::string{what_} + " must be an object, not " + std::string{kind_name(node.kind)});
 }
 
 const JsonNode* ObjectReader::find(std::string_view key) {
@@ -217,8 +217,9 @@ NamePairs ObjectReader::name_pairs(std::string_view key, std::size_t count_max) 
         const std::string at = child_pointer(object, name);
         if (name != "*" && !check_name(sink_, name, at, value.offset)) continue;
         if (value.kind != JsonNode::Kind::string) {
-            sink_.add("POLICY_TYPE", at, value.offset,
-                      quoted(name) + " must be a string, not " + std::string{kind_name(value.kind)});
+            sink_.add(
+                "POLICY_TYPE", at, value.offset,
+                quoted(name) + " must be a string, not " + std::string{kind_name(value.kind)});
         } else if (check_name(sink_, value.string, at, value.offset)) {
             pairs.emplace_back(name, value.string);
         }
