@@ -32,11 +32,20 @@ struct Request {
     crypto::SecretBytes body;
 };
 
+// A body that is made while it is sent. `read` fills `out` from the front and returns how many bytes
+// it wrote; over all calls exactly `size`. It runs on the connection's loop and may block for a
+// disk read; it may throw, then the connection is cut.
+struct BodyStream {
+    std::uint64_t size = 0;
+    std::function<std::size_t(ByteSpan out)> read;  // empty: no stream
+};
+
 struct Response {
     unsigned status = 200;
     std::string content_type = "application/json";
     std::vector<std::pair<std::string, std::string>> headers;  // Retry-After, Allow, ...
     crypto::SecretBytes body;      // wiped after sending
+    BodyStream stream;                                         // instead of `body`
 };
 
 // One request with its way back. respond() may be called once, from any thread, now or later; the

@@ -57,9 +57,6 @@ constexpr std::array kRoutes{
     Route{Method::get, "/openapi.json", kOpen, Operation::openapi},
 };
 
-constexpr std::array kRoles{Role::app,          Role::privacy_officer, Role::key_operator,
-                            Role::policy_admin, Role::auditor,         Role::legal};
-
 // Takes the next segment off the front: "/a/b" -> "a", rest "/b".
 std::string_view take_segment(std::string_view& path) noexcept {
     path.remove_prefix(1);
@@ -203,25 +200,6 @@ std::string_view name_of(Method method) noexcept {
     case Method::delete_: return "DELETE";
     }
     return "";
-}
-
-std::string_view name_of(Role role) noexcept {
-    switch (role) {
-    case Role::app: return "app";
-    case Role::privacy_officer: return "privacy_officer";
-    case Role::key_operator: return "key_operator";
-    case Role::policy_admin: return "policy_admin";
-    case Role::auditor: return "auditor";
-    case Role::legal: return "legal";
-    }
-    return "";
-}
-
-std::optional<Role> parse_role(std::string_view name) noexcept {
-    for (const Role role : kRoles) {
-        if (name_of(role) == name) return role;
-    }
-    return std::nullopt;
 }
 
 std::string_view name_of(Operation operation) noexcept {

@@ -11,6 +11,7 @@
 
 #include "api/exchange.hpp"
 #include "vault/result.hpp"
+#include "vault/roles.hpp"
 
 // Which operation a request asks for. One table, from which the router works and with which a test
 // compares openapi.json in both directions. Thread-safe (no state).
@@ -48,22 +49,9 @@ enum class Operation : std::uint8_t {
 
 [[nodiscard]] std::string_view name_of(Operation operation) noexcept;
 
-// Bits of a role mask. Persisted in client rows: append only.
-enum class Role : std::uint8_t {
-    app = 1,
-    privacy_officer = 2,
-    key_operator = 4,
-    policy_admin = 8,
-    auditor = 16,
-    legal = 32,
-};
-using RoleMask = std::uint8_t;
-
 [[nodiscard]] constexpr RoleMask mask_of(std::same_as<Role> auto... roles) noexcept {
     return static_cast<RoleMask>((0U | ... | static_cast<unsigned>(roles)));
 }
-[[nodiscard]] std::string_view name_of(Role role) noexcept;
-[[nodiscard]] std::optional<Role> parse_role(std::string_view name) noexcept;
 
 // Who may call an operation: one of the roles; no role at all means that no credential is needed.
 struct Access {

@@ -107,11 +107,11 @@ TEST_CASE("roles stay apart", "[api][router]") {
                             Role::auditor, Role::legal}) {
         CHECK_FALSE(permits(Operation::detokenize, role));
         CHECK_FALSE(permits(Operation::get_subject, role));
-        CHECK(parse_role(name_of(role)) == role);
+        CHECK(find_role(name_of(role)) == role);
     }
     CHECK_FALSE(permits(Operation::backup, Role::app));
     CHECK_FALSE(permits(Operation::enrol_client, Role::privacy_officer));
     CHECK_FALSE(route_of(Operation::detokenize).access.permits(0));
     CHECK(route_of(Operation::livez).access.permits(0));
-    CHECK_FALSE(parse_role("root"));
+    CHECK_FALSE(find_role("root"));
 }
