@@ -1,11 +1,10 @@
 #include "api/connection.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <ctime>
 #include <sys/socket.h>
-
-#include <boost/asio/post.hpp>
 
 #include "api/problem.hpp"
 #include "crypto/assert.hpp"
@@ -89,6 +88,50 @@ bool has_safe_headers(const Response& response) noexcept {
            });
 }
 
+// One chunk of RFC 9112 section 7.1.
+crypto::SecretBytes frame_chunk(ByteView chunk) {
+    std::array<char, 20> size{};
+    char* end = std::to_chars(size.data(), size.data() + 16, chunk.size(), 16).ptr;
+    *end++ = '\r';
+    *end++ = '\n';
+    const auto head = static_cast<std::size_t>(end - size.data());
+    crypto::SecretBytes framed{head + chunk.size() + 2};
+    Byte* const out = framed.expose_mut().data();
+    std::memcpy(out, size.data(), head);
+    std::memcpy(out + head, chunk.data(), chunk.size());
+    std::memcpy(out + head + chunk.size(), "\r\n", 2);
+    return framed;
+}
+
+class ServerBodyStream final : public BodyStream {
+public:
+    ServerBodyStream(std::shared_ptr<Connection> connection, std::shared_ptr<StreamGate> gate)
+        : connection_{std::move(connection)}, gate_{std::move(gate)} {}
+    ServerBodyStream(const ServerBodyStream&) = delete;
+    ServerBodyStream& operator=(const ServerBodyStream&) = delete;
+    ~ServerBodyStream() override {
+        if (!finished_) connection_->abandon_stream();
+    }
+
+    [[nodiscard]] bool write(ByteView chunk) override {
+        if (chunk.empty()) return true;  // an empty chunk would end the body
+        return send(frame_chunk(chunk), false);
+    }
+    void finish() override { finished_ = send(crypto::SecretBytes{bytes_of("0\r\n\r\n")}, true); }
+
+private:
+    bool send(crypto::SecretBytes framed, bool is_last) {
+        if (finished_ || !gate_->wait_until_ready()) return false;
+        gate_->set_busy();
+        connection_->deliver_chunk(std::move(framed), is_last);
+        return true;
+    }
+
+    const std::shared_ptr<Connection> connection_;
+    const std::shared_ptr<StreamGate> gate_;
+    bool finished_ = false;
+};
+
 // One request on its way through the handler. Answers 500 if it is dropped.
 class ServerExchange final : public Exchange {
 public:
@@ -111,6 +154,15 @@ public:
         const bool again = answered_.exchange(true);
         OBL_ASSERT(!again);
         connection_->deliver(std::move(response));
+    }
+
+    [[nodiscard]] std::unique_ptr<BodyStream> respond_stream(Response head) override {
+        const bool again = answered_.exchange(true);
+        OBL_ASSERT(!again);
+        auto gate = std::make_shared<StreamGate>();
+        auto stream = std::make_unique<ServerBodyStream>(connection_, gate);
+        connection_->deliver_stream(std::move(head), std::move(gate));
+        return stream;
     }
 
     // The handler threw: answered here unless it had answered before.
@@ -176,6 +228,7 @@ Connection::Step Connection::step() {
     case Phase::writing: return write_answer();
     case Phase::lingering: return linger();
     case Phase::answering:
+    case Phase::streaming:
     case Phase::closed: break;
     }
     return Step::stop;
@@ -330,7 +383,45 @@ Connection::Step Connection::hand_over() {
 
 void Connection::deliver(Response response) {
     if (loop_->is_on_thread()) return take_answer(std::move(response));
-    loop_->post_answer(shared_from_this(), std::move(response));
+    loop_->post([self = shared_from_this(), response = std::move(response)]() mutable {
+        self->take_answer(std::move(response));
+    });
+}
+
+void Connection::deliver_stream(Response head, std::shared_ptr<StreamGate> gate) {
+    loop_->post(
+        [self = shared_from_this(), head = std::move(head), gate = std::move(gate)]() mutable {
+            self->take_stream(std::move(head), std::move(gate));
+        });
+}
+
+void Connection::deliver_chunk(crypto::SecretBytes framed, bool is_last) {
+    loop_->post([self = shared_from_this(), framed = std::move(framed), is_last]() mutable {
+        self->take_chunk(std::move(framed), is_last);
+    });
+}
+
+void Connection::abandon_stream() {
+    // Without close_notify and without the last chunk: nobody can take this for a whole body.
+    loop_->post([self = shared_from_this()] { self->close(); });
+}
+
+void Connection::take_stream(Response head, std::shared_ptr<StreamGate> gate) {
+    if (phase_ != Phase::answering) return gate->set_closed();
+    stream_ = std::move(gate);
+    if (!has_safe_headers(head)) return close();
+    head.body = {};
+    compose(std::move(head));
+    advance();
+}
+
+void Connection::take_chunk(crypto::SecretBytes framed, bool is_last) {
+    if (phase_ != Phase::streaming) return;  // closed meanwhile
+    body_ = std::move(framed);
+    written_ = 0;
+    if (is_last) stream_.reset();
+    enter(Phase::writing, loop_->front->limits.write);
+    advance();
 }
 
 void Connection::take_answer(Response response) {
@@ -341,18 +432,33 @@ void Connection::take_answer(Response response) {
 
 void Connection::compose(Response response) {
     if (!has_safe_headers(response)) response = internal_error_response(request_id_);
-    keep_alive_ = keep_alive_ && !answered_early_ && !loop_->is_draining();
+    keep_alive_ = keep_alive_ && !answered_early_ && !loop_->is_draining() && !stream_;
     output_.clear();
     const std::size_t body_size = response.body.size();
     output_.reserve(512 + (body_size <= kCoalesceMax ? body_size : 0));
+    append_head(response);
+    if (body_size <= kCoalesceMax) {
+        output_.append(response.body.expose());
+    } else {
+        body_ = std::move(response.body);
+    }
+    written_ = 0;
+    enter(Phase::writing, loop_->front->limits.write);
+}
+
+void Connection::append_head(const Response& response) {
     output_.append("HTTP/1.1 ");
     output_.append(std::to_string(response.status));
     output_.append(' ');
     output_.append(reason_of(response.status));
     output_.append("\r\nContent-Type: ");
     output_.append(response.content_type);
-    output_.append("\r\nContent-Length: ");
-    output_.append(std::to_string(body_size));
+    if (stream_) {
+        output_.append("\r\nTransfer-Encoding: chunked");
+    } else {
+        output_.append("\r\nContent-Length: ");
+        output_.append(std::to_string(response.body.size()));
+    }
     output_.append("\r\nDate: ");
     output_.append(loop_->date());
     output_.append("\r\nX-Request-Id: ");
@@ -369,13 +475,6 @@ void Connection::compose(Response response) {
     }
     if (!keep_alive_) output_.append("Connection: close\r\n");
     output_.append("\r\n");
-    if (body_size <= kCoalesceMax) {
-        output_.append(response.body.expose());
-    } else {
-        body_ = std::move(response.body);
-    }
-    written_ = 0;
-    enter(Phase::writing, loop_->front->limits.write);
 }
 
 Connection::Step Connection::write_answer() {
@@ -394,6 +493,12 @@ Connection::Step Connection::write_answer() {
 Connection::Step Connection::finish_answer() {
     output_.clear();
     body_ = {};
+    if (stream_) {
+        phase_ = Phase::streaming;
+        deadline_ = SteadyTime::max();  // the next chunk is the producer's business
+        stream_->set_ready();
+        return Step::stop;
+    }
     if (!keep_alive_) {
         // Closing with unread bytes would make the kernel send a reset, which can overtake the
         // answer. So: our end first, then wait a little for the other one.
@@ -442,6 +547,7 @@ void Connection::close() noexcept {
     if (phase_ == Phase::closed) return;
     if (phase_ == Phase::head) tls_.shutdown();
     phase_ = Phase::closed;
+    if (stream_) stream_->set_closed();
     deadline_ = SteadyTime::max();
     boost::system::error_code ignored;
     socket_.close(ignored);
