@@ -13,7 +13,6 @@ namespace {
 
 void wipe_text(std::string& text) noexcept {
     crypto::wipe({reinterpret_cast<Byte*>(text.data()), text.size()});
-});
 }
 
 // One chunk of RFC 9112 section 7.1.
