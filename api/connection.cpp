@@ -5,10 +5,8 @@
 #include <ctime>
 #include <sys/socket.h>
 
-#include <boost/asio/post.hpp>
-
 #include "api/problem.hpp"
-#include "crypto/assert.hpp"
+#include "api/server_exchange.hpp"
 #include "crypto/encoding.hpp"
 
 namespace oubliette::api {
@@ -23,12 +21,6 @@ constexpr std::size_t kCoalesceMax = 16 * 1024;  // bodies up to this go out in 
 
 void count(std::atomic<std::uint64_t>& counter) noexcept {
     counter.fetch_add(1, std::memory_order_relaxed);
-}
-
-void wipe_text(std::string& text) noexcept {
-    std::fill(text.begin(), text.end(), '\0');
-    // The compiler may drop a fill of dying memory, but not this.
-    crypto::wipe({reinterpret_cast<Byte*>(text.data()), text.size()});
 }
 
 // From the peer only if it can do no harm in a log line.
@@ -89,41 +81,6 @@ bool has_safe_headers(const Response& response) noexcept {
            });
 }
 
-// One request on its way through the handler. Answers 500 if it is dropped.
-class ServerExchange final : public Exchange {
-public:
-    ServerExchange(std::shared_ptr<Connection> connection, Request request)
-        : connection_{std::move(connection)}, request_{std::move(request)} {}
-    ServerExchange(const ServerExchange&) = delete;
-    ServerExchange& operator=(const ServerExchange&) = delete;
-    ~ServerExchange() override {
-        if (!answered_.exchange(true)) {
-            connection_->deliver(internal_error_response(request_.request_id));
-        }
-        wipe_text(request_.authorization);
-        wipe_text(request_.path);
-        wipe_text(request_.query);
-    }
-
-    [[nodiscard]] const Request& request() const noexcept override { return request_; }
-
-    void respond(Response response) override {
-        const bool again = answered_.exchange(true);
-        OBL_ASSERT(!again);
-        connection_->deliver(std::move(response));
-    }
-
-    // The handler threw: answered here unless it had answered before.
-    void fail(Response response) {
-        if (!answered_.exchange(true)) connection_->deliver(std::move(response));
-    }
-
-private:
-    const std::shared_ptr<Connection> connection_;
-    Request request_;
-    std::atomic<bool> answered_{false};
-};
-
 }  // namespace
 
 Connection::Connection(std::shared_ptr<Loop> loop, Socket socket, std::string address)
@@ -176,6 +133,7 @@ Connection::Step Connection::step() {
     case Phase::writing: return write_answer();
     case Phase::lingering: return linger();
     case Phase::answering:
+    case Phase::streaming:
     case Phase::closed: break;
     }
     return Step::stop;
@@ -330,7 +288,45 @@ Connection::Step Connection::hand_over() {
 
 void Connection::deliver(Response response) {
     if (loop_->is_on_thread()) return take_answer(std::move(response));
-    loop_->post_answer(shared_from_this(), std::move(response));
+    loop_->post([self = shared_from_this(), response = std::move(response)]() mutable {
+        self->take_answer(std::move(response));
+    });
+}
+
+void Connection::deliver_stream(Response head, std::shared_ptr<StreamGate> gate) {
+    loop_->post(
+        [self = shared_from_this(), head = std::move(head), gate = std::move(gate)]() mutable {
+            self->take_stream(std::move(head), std::move(gate));
+        });
+}
+
+void Connection::deliver_chunk(crypto::SecretBytes framed, bool is_last) {
+    loop_->post([self = shared_from_this(), framed = std::move(framed), is_last]() mutable {
+        self->take_chunk(std::move(framed), is_last);
+    });
+}
+
+void Connection::abandon_stream() {
+    // Without close_notify and without the last chunk: nobody can take this for a whole body.
+    loop_->post([self = shared_from_this()] { self->close(); });
+}
+
+void Connection::take_stream(Response head, std::shared_ptr<StreamGate> gate) {
+    if (phase_ != Phase::answering) return gate->set_closed();
+    stream_ = std::move(gate);
+    if (!has_safe_headers(head)) return close();
+    head.body = {};
+    compose(std::move(head));
+    advance();
+}
+
+void Connection::take_chunk(crypto::SecretBytes framed, bool is_last) {
+    if (phase_ != Phase::streaming) return;  // closed meanwhile
+    body_ = std::move(framed);
+    written_ = 0;
+    if (is_last) stream_.reset();
+    enter(Phase::writing, loop_->front->limits.write);
+    advance();
 }
 
 void Connection::take_answer(Response response) {
@@ -341,18 +337,33 @@ void Connection::take_answer(Response response) {
 
 void Connection::compose(Response response) {
     if (!has_safe_headers(response)) response = internal_error_response(request_id_);
-    keep_alive_ = keep_alive_ && !answered_early_ && !loop_->is_draining();
+    keep_alive_ = keep_alive_ && !answered_early_ && !loop_->is_draining() && !stream_;
     output_.clear();
     const std::size_t body_size = response.body.size();
     output_.reserve(512 + (body_size <= kCoalesceMax ? body_size : 0));
+    append_head(response);
+    if (body_size <= kCoalesceMax) {
+        output_.append(response.body.expose());
+    } else {
+        body_ = std::move(response.body);
+    }
+    written_ = 0;
+    enter(Phase::writing, loop_->front->limits.write);
+}
+
+void Connection::append_head(const Response& response) {
     output_.append("HTTP/1.1 ");
     output_.append(std::to_string(response.status));
     output_.append(' ');
     output_.append(reason_of(response.status));
     output_.append("\r\nContent-Type: ");
     output_.append(response.content_type);
-    output_.append("\r\nContent-Length: ");
-    output_.append(std::to_string(body_size));
+    if (stream_) {
+        output_.append("\r\nTransfer-Encoding: chunked");
+    } else {
+        output_.append("\r\nContent-Length: ");
+        output_.append(std::to_string(response.body.size()));
+    }
     output_.append("\r\nDate: ");
     output_.append(loop_->date());
     output_.append("\r\nX-Request-Id: ");
@@ -369,13 +380,6 @@ void Connection::compose(Response response) {
     }
     if (!keep_alive_) output_.append("Connection: close\r\n");
     output_.append("\r\n");
-    if (body_size <= kCoalesceMax) {
-        output_.append(response.body.expose());
-    } else {
-        body_ = std::move(response.body);
-    }
-    written_ = 0;
-    enter(Phase::writing, loop_->front->limits.write);
 }
 
 Connection::Step Connection::write_answer() {
@@ -394,6 +398,12 @@ Connection::Step Connection::write_answer() {
 Connection::Step Connection::finish_answer() {
     output_.clear();
     body_ = {};
+    if (stream_) {
+        phase_ = Phase::streaming;
+        deadline_ = SteadyTime::max();  // the next chunk is the producer's business
+        stream_->set_ready();
+        return Step::stop;
+    }
     if (!keep_alive_) {
         // Closing with unread bytes would make the kernel send a reset, which can overtake the
         // answer. So: our end first, then wait a little for the other one.
@@ -442,6 +452,7 @@ void Connection::close() noexcept {
     if (phase_ == Phase::closed) return;
     if (phase_ == Phase::head) tls_.shutdown();
     phase_ = Phase::closed;
+    if (stream_) stream_->set_closed();
     deadline_ = SteadyTime::max();
     boost::system::error_code ignored;
     socket_.close(ignored);
