@@ -12,6 +12,7 @@
 
 #include "tests/store/port_cases.hpp"
 #include "tests/store/store_fixture.hpp"
+#include "tests/store/syscall_fault.hpp"
 
 namespace oubliette::store {
 namespace {
@@ -404,6 +405,43 @@ TEST_CASE("a full disk refuses writes, keeps every row, and is left without a re
         });
         CHECK(status == 0);
     }
+}
+
+TEST_CASE("after a failed flush nothing is served until a restart, which finds the last commit",
+          "[store][disk]") {
+    const TemporaryDirectory directory;
+    const int status = run_in_child([&] {
+        const auto store = open_small(directory.path());
+        put(*store, "key", "acknowledged");
+        if (!fail_system_call(SYS_fdatasync, EIO)) return 1;
+        const auto write = [&] { put(*store, "key", "lost"); };
+        const auto read = [&] { get(*store, "key"); };
+        if (fault_of(write) != FaultKind::storage || store->healthy()) return 2;
+        if (fault_of(write) != FaultKind::storage) return 3;
+        return fault_of(read) == FaultKind::storage ? 0 : 4;
+    });
+    CHECK(status == 0);
+    CHECK(get(*open_small(directory.path()), "key") == "acknowledged");
+}
+
+TEST_CASE("a disk that takes no more pages refuses writes and stays healthy", "[store][disk]") {
+    const TemporaryDirectory directory;
+    const int status = run_in_child([&] {
+        const auto store = open_small(directory.path());
+        put(*store, "key", "acknowledged");
+        if (!fail_system_call(SYS_fallocate, ENOSPC)) return 1;
+        store->write([](WriteView& view) {
+            view.use_reserve();
+            for (std::uint64_t n = 0; n < 100; ++n) view.put(kRows, number_key(n), Bytes(99, 'v'));
+        });
+        // Without fallocate the reserve cannot be kept, so it is only there for erasures.
+        const auto write = [&] {
+            for (std::uint64_t n = 0; n < 1'000; ++n) put_number(*store, n, 60'000, false);
+        };
+        if (fault_of(write) != FaultKind::storage_full || !store->healthy()) return 2;
+        return get(*store, "key") == "acknowledged" ? 0 : 3;
+    });
+    CHECK(status == 0);
 }
 
 TEST_CASE("a killed process loses no acknowledged write", "[store][crash]") {
