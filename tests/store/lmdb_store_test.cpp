@@ -213,6 +213,44 @@ TEST_CASE("a truncated file is refused or holds every row", "[store]") {
     CHECK(fault_of([&] { open_small(empty.path()); }) == FaultKind::corrupt);
 }
 
+TEST_CASE("a file that lacks free pages only, as a killed process may leave it, is made whole",
+          "[store]") {
+    const TemporaryDirectory directory;
+    const auto file = directory.path() / "data.mdb";
+    {
+        const auto store = open_small(directory.path());
+        const auto replace_all = [&](std::size_t size) {
+            store->write([&](WriteView& view) {
+                for (std::uint64_t n = 0; n < 20; ++n) {
+                    view.put(kRows, number_key(n), Bytes(size, 'v'));
+                }
+            });
+        };
+        for (int i = 0; i < 20; ++i) replace_all(3'000);
+        store->write([](WriteView& view) { view.remove(kRows, number_key(0)); });
+        // Pages at the end of the file, allocated and freed in one transaction.
+        store->write([](WriteView& view) {
+            for (std::uint64_t n = 100; n < 110; ++n) {
+                view.put(kRows, number_key(n), Bytes(60'000, 'v'));
+            }
+            for (std::uint64_t n = 100; n < 110; ++n) view.remove(kRows, number_key(n));
+        });
+    }
+    const auto whole = std::filesystem::file_size(file);
+    std::filesystem::resize_file(file, whole - 10 * 4096);
+    {
+        auto options = small_options();
+        options.read_only = true;
+        CHECK(fault_of_opening(directory.path(), kTableNames, options) == FaultKind::corrupt);
+    }
+    const auto store = open_small(directory.path());
+    CHECK(std::filesystem::file_size(file) == whole);
+    for (std::uint64_t n = 1; n < 20; ++n) {
+        CHECK(store->read()->get(kRows, number_key(n))->size() == 3'000);
+    }
+    CHECK_FALSE(store->read()->get(kRows, number_key(0)).has_value());
+}
+
 TEST_CASE("the map grows under readers, who see whole commits only", "[store][threads]") {
     const TemporaryDirectory directory;
     const auto store = open_small(directory.path());
