@@ -12,6 +12,7 @@
 
 #include "tests/store/port_cases.hpp"
 #include "tests/store/store_fixture.hpp"
+#include "tests/store/syscall_fault.hpp"
 
 namespace oubliette::store {
 namespace {
@@ -212,6 +213,44 @@ TEST_CASE("a truncated file is refused or holds every row", "[store]") {
     CHECK(fault_of([&] { open_small(empty.path()); }) == FaultKind::corrupt);
 }
 
+TEST_CASE("a file that lacks free pages only, as a killed process may leave it, is made whole",
+          "[store]") {
+    const TemporaryDirectory directory;
+    const auto file = directory.path() / "data.mdb";
+    {
+        const auto store = open_small(directory.path());
+        const auto replace_all = [&](std::size_t size) {
+            store->write([&](WriteView& view) {
+                for (std::uint64_t n = 0; n < 20; ++n) {
+                    view.put(kRows, number_key(n), Bytes(size, 'v'));
+                }
+            });
+        };
+        for (int i = 0; i < 20; ++i) replace_all(3'000);
+        store->write([](WriteView& view) { view.remove(kRows, number_key(0)); });
+        // Pages at the end of the file, allocated and freed in one transaction.
+        store->write([](WriteView& view) {
+            for (std::uint64_t n = 100; n < 110; ++n) {
+                view.put(kRows, number_key(n), Bytes(60'000, 'v'));
+            }
+            for (std::uint64_t n = 100; n < 110; ++n) view.remove(kRows, number_key(n));
+        });
+    }
+    const auto whole = std::filesystem::file_size(file);
+    std::filesystem::resize_file(file, whole - 10 * 4096);
+    {
+        auto options = small_options();
+        options.read_only = true;
+        CHECK(fault_of_opening(directory.path(), kTableNames, options) == FaultKind::corrupt);
+    }
+    const auto store = open_small(directory.path());
+    CHECK(std::filesystem::file_size(file) == whole);
+    for (std::uint64_t n = 1; n < 20; ++n) {
+        CHECK(store->read()->get(kRows, number_key(n))->size() == 3'000);
+    }
+    CHECK_FALSE(store->read()->get(kRows, number_key(0)).has_value());
+}
+
 TEST_CASE("the map grows under readers, who see whole commits only", "[store][threads]") {
     const TemporaryDirectory directory;
     const auto store = open_small(directory.path());
@@ -404,6 +443,43 @@ TEST_CASE("a full disk refuses writes, keeps every row, and is left without a re
         });
         CHECK(status == 0);
     }
+}
+
+TEST_CASE("after a failed flush nothing is served until a restart, which finds the last commit",
+          "[store][disk]") {
+    const TemporaryDirectory directory;
+    const int status = run_in_child([&] {
+        const auto store = open_small(directory.path());
+        put(*store, "key", "acknowledged");
+        if (!fail_system_call(SYS_fdatasync, EIO)) return 1;
+        const auto write = [&] { put(*store, "key", "lost"); };
+        const auto read = [&] { get(*store, "key"); };
+        if (fault_of(write) != FaultKind::storage || store->healthy()) return 2;
+        if (fault_of(write) != FaultKind::storage) return 3;
+        return fault_of(read) == FaultKind::storage ? 0 : 4;
+    });
+    CHECK(status == 0);
+    CHECK(get(*open_small(directory.path()), "key") == "acknowledged");
+}
+
+TEST_CASE("a disk that takes no more pages refuses writes and stays healthy", "[store][disk]") {
+    const TemporaryDirectory directory;
+    const int status = run_in_child([&] {
+        const auto store = open_small(directory.path());
+        put(*store, "key", "acknowledged");
+        if (!fail_system_call(SYS_fallocate, ENOSPC)) return 1;
+        store->write([](WriteView& view) {
+            view.use_reserve();
+            for (std::uint64_t n = 0; n < 100; ++n) view.put(kRows, number_key(n), Bytes(99, 'v'));
+        });
+        // Without fallocate the reserve cannot be kept, so it is only there for erasures.
+        const auto write = [&] {
+            for (std::uint64_t n = 0; n < 1'000; ++n) put_number(*store, n, 60'000, false);
+        };
+        if (fault_of(write) != FaultKind::storage_full || !store->healthy()) return 2;
+        return get(*store, "key") == "acknowledged" ? 0 : 3;
+    });
+    CHECK(status == 0);
 }
 
 TEST_CASE("a killed process loses no acknowledged write", "[store][crash]") {
