@@ -17,6 +17,7 @@
 #include <lmdb.h>
 
 #include "crypto/assert.hpp"
+#include "vault/store/disk_space.hpp"
 #include "vault/store/owned_directory.hpp"
 #include "vault/store/store.hpp"
 
@@ -28,6 +29,7 @@ namespace {
 
 constexpr auto kMapChangeWait = std::chrono::seconds(30);  // for snapshots that are still held
 constexpr unsigned kReaderCheckInterval = 1'024;           // writes between two stale-reader checks
+constexpr std::uint64_t kRoomProbe = 256ULL << 10;         // bytes; LMDB writes as much at once
 constexpr MDB_dbi kFreeTable = 0;                          // LMDB's list of free pages
 constexpr MDB_dbi kMainTable = 1;                          // LMDB's list of tables
 
@@ -378,11 +380,15 @@ struct CloseEnv {
 };
 using Env = std::unique_ptr<MDB_env, CloseEnv>;
 
-std::uint64_t file_size(MDB_env* env) {
+int data_file(MDB_env* env) {
     int file = -1;
     check(::mdb_env_get_fd(env, &file), "cannot find the data file");
+    return file;
+}
+
+std::uint64_t file_size(MDB_env* env) {
     struct stat status {};
-    if (::fstat(file, &status) != 0) throw_fault(errno, "cannot stat the data file");
+    if (::fstat(data_file(env), &status) != 0) throw_fault(errno, "cannot stat the data file");
     return static_cast<std::uint64_t>(status.st_size);
 }
 
@@ -400,9 +406,7 @@ std::uint64_t committed_size(MDB_env* env) {
 }
 
 void resize_file(MDB_env* env, std::uint64_t size) {
-    int file = -1;
-    check(::mdb_env_get_fd(env, &file), "cannot find the data file");
-    if (::ftruncate(file, static_cast<off_t>(size)) != 0) {
+    if (::ftruncate(data_file(env), static_cast<off_t>(size)) != 0) {
         throw_fault(errno, "cannot resize the data file");
     }
 }
@@ -549,7 +553,8 @@ private:
     void move_map(std::uint64_t size) const;
     void grow_map();
     [[nodiscard]] bool try_write(FunctionRef<void(WriteView&)> work);
-    void check_reserve(MDB_txn* txn, std::uint64_t pages_before) const;
+    void check_reserve(MDB_txn* txn, std::uint64_t pages_before);
+    [[nodiscard]] bool keep_room(std::uint64_t end);
     void check_commit(int code);
     void fill_tail();
 
@@ -566,6 +571,7 @@ private:
     mutable std::atomic<bool> is_map_moving_{false};
     mutable std::atomic<unsigned> copies_{0};  // running copy_to calls: they pin freed pages
     std::uint64_t write_count_ = 0;
+    std::uint64_t room_end_ = 0;      // the disk holds room for the data file up to here
     std::uint64_t size_checked_ = 0;  // committed size up to which the file is known to reach
 
     mutable std::mutex readers_mutex_;
@@ -699,22 +705,41 @@ void LmdbStore::grow_map() {
 
 // A write that needs no more pages than before cannot use up the reserve. A copy pins every page
 // freed while it runs, so then only what is left behind the end of the file counts.
-void LmdbStore::check_reserve(MDB_txn* txn, std::uint64_t pages_before) const {
+void LmdbStore::check_reserve(MDB_txn* txn, std::uint64_t pages_before) {
     const std::uint64_t pages = live_pages(txn, tables_);
     if (pages <= pages_before) return;
+    const std::uint64_t end = committed_size(env_.get());
     std::uint64_t used = pages * page_size_;
-    if (copies_.load(std::memory_order_acquire) > 0) {
-        used = std::max(used, committed_size(env_.get()));
+    if (copies_.load(std::memory_order_acquire) > 0) used = std::max(used, end);
+    if (used > options_.bytes_max - options_.bytes_reserve || !keep_room(end)) {
+        throw Fault(FaultKind::storage_full,
+                    "the store is full but for its reserve; erase, free disk space, or raise "
+                    "bytes_max");
     }
-    if (used <= options_.bytes_max - options_.bytes_reserve) return;
-    throw Fault(FaultKind::storage_full,
-                "the store is full but for its reserve; erase, or raise bytes_max");
+}
+
+// Keeps the reserve on the disk, too, behind the end of the file. False if the disk is full.
+bool LmdbStore::keep_room(std::uint64_t end) {
+    const std::uint64_t wanted = std::min(end + options_.bytes_reserve, options_.bytes_max);
+    if (wanted <= room_end_) return true;
+    const std::uint64_t more = std::min(wanted + options_.bytes_reserve / 4, options_.bytes_max);
+    for (const std::uint64_t to : {more, wanted}) {
+        if (!allocate_room(data_file(env_.get()), end, to)) continue;
+        room_end_ = to;
+        return true;
+    }
+    return false;
 }
 
 // A failed flush leaves pages marked clean that are not on the disk: nothing written after it can
 // be trusted. Running out of space is found while writing, before anything refers to the pages.
 void LmdbStore::check_commit(int code) {
     if (code == MDB_SUCCESS) return;
+    if (code == EIO) {
+        // LMDB says EIO for a write that the end of the disk cut short.
+        const std::uint64_t end = file_size(env_.get());
+        if (!allocate_room(data_file(env_.get()), end, end + kRoomProbe)) code = ENOSPC;
+    }
     bool is_broken = code > 0 && code != ENOMEM && !is_no_space(code);
     is_broken = is_broken || code == MDB_PANIC || code == MDB_CORRUPTED;
     if (!is_broken) {
