@@ -202,6 +202,36 @@ TEST_CASE("check_diff refuses a leaf that comes back to life", "[check]") {
     CHECK_FALSE(f.accepted());
 }
 
+TEST_CASE("check_diff refuses a dead node that is split again", "[check]") {
+    MapTree tree = MapTree::untouched();
+    REQUIRE(tree.puncture({person(88), person(89)}));  // one dead node over two leaves
+    auto diff = tree.diff({});
+    REQUIRE(diff);
+    forge(tree, *diff, page_of(person(88)), [](Page& page) {
+        const unsigned above = node_of(person(88)) / 4;
+        REQUIRE(page.tag(above) == NodeTag::split);
+        page.set_seed(above, crypto::Seed::generate().expose());
+        REQUIRE(page.materialise(node_of(person(88))));
+    });
+    CHECK_FALSE(tree.accepts({}, *diff));
+    // The same with a wish on the path, so that the page may be rewritten.
+    CHECK_FALSE(tree.accepts({{person(88)}, {}}, *diff));
+}
+
+TEST_CASE("check_diff refuses a kept page when a node inside it was to die", "[check]") {
+    MapTree tree = MapTree::untouched();
+    REQUIRE(tree.puncture({person(1)}));
+    const auto idle = tree.diff({});
+    REQUIRE(idle);
+    for (unsigned bits = 1; bits <= kAddressBits; ++bits) {
+        INFO("bits " << bits);
+        const Path beside = person(1).prefix(bits - 1).child(person(1).bit(bits - 1) ? 0 : 1, 1);
+        CHECK_FALSE(tree.accepts({{beside}, {}}, *idle));
+        if (bits < kAddressBits) CHECK_FALSE(tree.accepts({{person(1).prefix(bits)}, {}}, *idle));
+    }
+    CHECK(tree.accepts({{person(1)}, {}}, *idle));
+}
+
 TEST_CASE("check_diff refuses another key for a page off the paths", "[check]") {
     Forgery f;
     const Path off = person(300'000).prefix(42);
@@ -410,6 +440,13 @@ TEST_CASE("check_diff refuses to open a bank that has dead leaves or is dead", "
     f.change = TreeChange{{}, {bank}};
     std::erase_if(f.diff.pages, [&](const auto& row) { return row.first[0] > 4; });
     CHECK_FALSE(f.accepted());
+
+    MapTree tree = MapTree::untouched();
+    REQUIRE(tree.puncture({bank}));
+    const auto idle = tree.diff({});
+    REQUIRE(idle);
+    CHECK_FALSE(tree.accepts({{}, {bank}}, *idle));
+    CHECK_FALSE(tree.accepts({{bank}, {bank}}, *idle));
 }
 
 TEST_CASE("check_diff refuses a malformed change", "[check]") {
