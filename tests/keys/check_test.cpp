@@ -339,6 +339,13 @@ TEST_CASE("check_diff refuses a root that did not change, or is another thing", 
         f.diff.root = f.tree.root.duplicate();
         f.diff.pages.clear();
     }
+    SECTION("the new root page under the old key") {
+        const PageId top = page_id(Path{});
+        const auto page = open_page(f.diff.root.key, top, f.diff.pages.at(top));
+        REQUIRE(page);
+        f.diff.pages[top] = seal_page(f.tree.root.key, top, f.tree.epoch + 1, *page);
+        f.diff.root.key = f.tree.root.key.duplicate();
+    }
     SECTION("a seed") {
         f.diff.root = {NodeTag::seed, crypto::PageKey::generate()};
     }
@@ -443,10 +450,12 @@ TEST_CASE("check_diff refuses to open a bank that has dead leaves or is dead", "
 
     MapTree tree = MapTree::untouched();
     REQUIRE(tree.puncture({bank}));
-    const auto idle = tree.diff({});
-    REQUIRE(idle);
-    CHECK_FALSE(tree.accepts({{}, {bank}}, *idle));
-    CHECK_FALSE(tree.accepts({{bank}, {bank}}, *idle));
+    auto diff = tree.diff({});
+    REQUIRE(diff);
+    forge(tree, *diff, page_of(bank), [](Page&) {});
+    CHECK_FALSE(tree.accepts({{}, {bank}}, *diff));
+    CHECK_FALSE(tree.accepts({{bank}, {bank}}, *diff));
+    CHECK(tree.accepts({{bank}, {}}, *diff));
 }
 
 TEST_CASE("check_diff refuses a malformed change", "[check]") {
@@ -475,4 +484,44 @@ TEST_CASE("check_diff does not believe a diff when the old tree does not open", 
         f.tree.root.key = crypto::PageKey::generate();
     }
     CHECK_FALSE(f.accepted());
+}
+
+TEST_CASE("check_diff refuses a diff of more than 4,096 pages", "[check]") {
+    const auto doubled = [](std::size_t size) {
+        const MapTree tree = MapTree::untouched();
+        // Two diffs of half the size make one, as a leader without the limit would build it.
+        std::vector<Path> first;
+        std::vector<Path> second;
+        for (std::uint64_t i = 0; i < size; ++i) {
+            (i < size / 2 ? first : second).push_back(person(i * 64));
+        }
+        auto diff = tree.diff({first, {}});
+        REQUIRE(diff);
+        MapTree halfway = tree.duplicate();
+        halfway.root = diff->root.duplicate();
+        halfway.pages = diff->pages;
+        auto rest = halfway.diff({second, {}});
+        REQUIRE(rest);
+        rest->pages.merge(diff->pages);
+        first.insert(first.end(), second.begin(), second.end());
+        return std::pair{rest->pages.size(), tree.accepts({first, {}}, *rest)};
+    };
+    // 4,026 people lie in as many pages at level 8, 63 at level 7, and 7 above those: 4,096.
+    const auto at_limit = doubled(4'026);
+    CHECK(at_limit == std::pair{kDiffPagesMax, true});
+    const auto above_limit = doubled(4'027);
+    CHECK(above_limit == std::pair{kDiffPagesMax + 1, false});
+}
+
+TEST_CASE("check_diff refuses more than 8,192 deletes", "[check]") {
+    const MapTree tree = MapTree::untouched();
+    const TreeChange change{{tenant_path(kTenant)}, {}};
+    auto diff = tree.diff(change);
+    REQUIRE(diff);
+    for (std::uint64_t i = 0; i < 2 * kDiffPagesMax; ++i) {
+        diff->deletes.insert(page_id(person(i)));
+    }
+    CHECK(tree.accepts(change, *diff));
+    diff->deletes.insert(page_id(person(2 * kDiffPagesMax)));
+    CHECK_FALSE(tree.accepts(change, *diff));
 }
