@@ -21,9 +21,9 @@ namespace oubliette::crypto {
 // attacker may choose between keys; `value` for everything else.
 enum class Commitment : std::uint8_t { value = 16, structural = 32 };
 
-inline constexpr std::size_t kBoxSaltSize = 16;              // bytes
-inline constexpr std::size_t kBoxSaltOffset = 2;             // where the salt begins in a box
-inline constexpr std::size_t kBoxPlaintextSizeMax = 1 << 16; // bytes; longer ones: crypto/chunks
+inline constexpr std::size_t kBoxSaltSize = 16;               // bytes
+inline constexpr std::size_t kBoxSaltOffset = 2;              // where the salt begins in a box
+inline constexpr std::size_t kBoxPlaintextSizeMax = 1 << 16;  // bytes; longer ones: crypto/chunks
 
 [[nodiscard]] constexpr std::size_t box_overhead(Commitment commitment) noexcept {
     return 2 + kBoxSaltSize + static_cast<std::size_t>(commitment) + 16;

@@ -63,13 +63,13 @@ private:
     ByteArray<kSize> bytes_{};
 };
 
-using Seed = Key<struct SeedTag>;            // a node of the GGM tree; never used as a key itself
-using PageKey = Key<struct PageKeyTag>;      // one version of one tree page
-using Kek = Key<struct KekTag>;              // a keeper's key-encryption key
-using Anchor = Key<struct AnchorTag>;        // what a keeper destroys
-using ItemKey = Key<struct ItemKeyTag>;      // leaf below a person
-using ValueKey = Key<struct ValueKeyTag>;    // item key AND retention-day key AND region key
-using SubKey = Key<struct SubKeyTag>;        // result of a KDF context, named where it is used
+using Seed = Key<struct SeedTag>;          // a node of the GGM tree; never used as a key itself
+using PageKey = Key<struct PageKeyTag>;    // one version of one tree page
+using Kek = Key<struct KekTag>;            // a keeper's key-encryption key
+using Anchor = Key<struct AnchorTag>;      // what a keeper destroys
+using ItemKey = Key<struct ItemKeyTag>;    // leaf below a person
+using ValueKey = Key<struct ValueKeyTag>;  // item key AND retention-day key AND region key
+using SubKey = Key<struct SubKeyTag>;      // result of a KDF context, named where it is used
 
 // Variable-length secret, for plaintext. Its size is fixed at construction: growth would leave a
 // copy behind. Not a std::string with a wiping allocator: short strings (a phone number) live

@@ -3,7 +3,8 @@
 #include "crypto/secret.hpp"
 
 // Deterministic authenticated encryption for tokens (KEYS 5.4):
-//   iv := BLAKE2b-192(key = mac key, associated data | payload);  ct := XChaCha20(enc key, iv) ^ payload
+//   iv := BLAKE2b-192(key = mac key, associated data | payload);  ct := XChaCha20(enc key, iv) ^
+//   payload
 // Equal inputs give equal outputs; that is all it reveals. Thread-safe.
 
 namespace oubliette::crypto {
