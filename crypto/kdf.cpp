@@ -47,7 +47,8 @@ std::optional<Kek> derive_from_passphrase(ByteView passphrase, ByteArray<kPassph
                                           PassphraseCost cost) {
     OBL_ASSERT(cost.passes >= crypto_pwhash_argon2id_OPSLIMIT_MIN);
     OBL_ASSERT(cost.memory_bytes >= crypto_pwhash_argon2id_MEMLIMIT_MIN);
-    const std::string_view text = text_of(passphrase);
+    // libsodium takes no null pointer, not even for an empty passphrase.
+    const std::string_view text = passphrase.empty() ? std::string_view{""} : text_of(passphrase);
     Kek kek;
     const std::span<Byte, Kek::kSize> out = kek.expose_mut();
     const int refused =

@@ -74,9 +74,10 @@ bool verify_inclusion(const Hash& leaf, std::uint64_t index, std::uint64_t size,
 
 bool verify_consistency(std::uint64_t size1, std::uint64_t size2, std::span<const Hash> proof,
                         const Hash& root1, const Hash& root2) noexcept {
-    if (size1 == size2) return proof.empty() && equal_constant_time(root1, root2);
     // Every tree extends the empty one, so that such a proof proves nothing and is refused.
-    if (size1 == 0 || size1 > size2 || proof.empty()) return false;
+    if (size1 == 0 || size1 > size2) return false;
+    if (size1 == size2) return proof.empty() && equal_constant_time(root1, root2);
+    if (proof.empty()) return false;
 
     std::uint64_t node = size1 - 1;
     std::uint64_t last = size2 - 1;

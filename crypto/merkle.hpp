@@ -23,7 +23,8 @@ namespace oubliette::crypto {
 [[nodiscard]] bool verify_inclusion(const Hash& leaf, std::uint64_t index, std::uint64_t size,
                                     std::span<const Hash> proof, const Hash& root) noexcept;
 
-// RFC 9162 2.1.4.2: the tree of `size2` extends that of `size1`.
+// RFC 9162 2.1.4.2: the tree of `size2` extends that of `size1`. False for size1 == 0: everything
+// extends the empty tree, so that there is nothing to verify. Equal sizes take an empty proof.
 [[nodiscard]] bool verify_consistency(std::uint64_t size1, std::uint64_t size2,
                                       std::span<const Hash> proof, const Hash& root1,
                                       const Hash& root2) noexcept;

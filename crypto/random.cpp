@@ -76,7 +76,7 @@ Pool* find_pool() noexcept {
     if (pool_refused) return nullptr;
     if (pool == nullptr) pool = map_pool();
     // In a forked child the page is there but the lock was not inherited.
-    if (pool == nullptr || ::mlock(pool, kPageSize) != 0) {
+    if (pool == nullptr || ::mlock2(pool, kPageSize, 0) != 0) {
         pool_refused = true;
         return nullptr;
     }

@@ -83,7 +83,8 @@ std::optional<Cell::Header> decode_header(ByteView block, unsigned slot) {
     const bool known = cell_class == CellClass::software || cell_class == CellClass::besteffort;
     const bool zero_before = reader.le32() == 0;
     Cell::Header header{reader.array<16>(), reader.array<16>(), cell_class};
-    const bool zero_after = reader.le64() == 0 && reader.le64() == 0;
+    const bool zero_after =
+        std::ranges::all_of(reader.bytes(16), [](Byte byte) { return byte == 0; });
     OBL_ASSERT(reader.finished());
     if (!(magic && version && suite && here && known && zero_before && zero_after)) return {};
     return header;

@@ -1,0 +1,117 @@
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+// Every exception to a house rule, in one place. An entry that ends in '/' names a folder. Adding
+// one is a decision: say why beside it if the file's name does not.
+
+namespace oubliette::tidy {
+
+inline constexpr std::size_t kColumnsMax = 100;
+inline constexpr std::size_t kFunctionLinesMax = 70;
+inline constexpr std::size_t kFileLinesMax = 450;
+inline constexpr std::size_t kTestFileLinesMax = 600;  // cases stand alone: length costs less there
+
+inline constexpr std::string_view kTopFolders[] = {"crypto", "vault", "api",
+                                                   "tools",  "tests", "bench"};
+
+// What each layer may include besides itself. The first prefix that fits a path is its layer.
+// "vault/base" stands for the files of kVaultBase, which every folder of vault/ may use.
+struct Layer {
+    std::string_view prefix;
+    std::string_view name;
+    std::string_view may_include;  // names, separated by spaces
+};
+inline constexpr Layer kLayers[] = {
+    {"crypto/", "crypto", ""},
+    {"vault/store/", "store", "crypto vault/base"},
+    {"vault/keys/", "keys", "crypto vault/base store"},
+    {"vault/committer", "committer", "crypto vault/base store"},
+    {"vault/people/", "people", "crypto vault/base store keys committer tokens policy audit"},
+    {"vault/tokens/", "tokens", "crypto vault/base store keys committer people policy audit"},
+    {"vault/policy/", "policy", "crypto vault/base store keys committer people tokens audit"},
+    {"vault/audit/", "audit", "crypto vault/base store keys committer people tokens policy"},
+    {"vault/", "vault", "crypto vault/base store keys committer people tokens policy audit"},
+    {"api/", "api", "crypto vault/base store keys committer people tokens policy audit vault"},
+    {"tools/", "tools",
+     "crypto vault/base store keys committer people tokens policy audit vault api"},
+    {"tests/", "tests",
+     "crypto vault/base store keys committer people tokens policy audit vault api tools bench"},
+    {"bench/", "bench",
+     "crypto vault/base store keys committer people tokens policy audit vault api tools tests"},
+};
+inline constexpr std::string_view kVaultBase[] = {"vault/result", "vault/clock",
+                                                  "vault/function_ref"};
+
+// May write `expose(` or `expose_mut(`: where secret bytes meet a primitive, a format or a wire.
+inline constexpr std::string_view kExpose[] = {
+    "crypto/",
+    "tests/",
+    "bench/",
+    // The key plane: derivations, boxes and what stands on disk.
+    "vault/keys/cell.cpp",
+    "vault/keys/durable_file.cpp",
+    "vault/keys/keeper.cpp",
+    "vault/keys/keeper_commit.cpp",
+    "vault/keys/keeper_files.cpp",
+    "vault/keys/live_tree.cpp",
+    "vault/keys/page.cpp",
+    "vault/keys/page_cache.cpp",
+    "vault/keys/records.cpp",
+    "vault/keys/seal_secret.cpp",
+    "vault/keys/seal_slots.cpp",
+    "vault/keys/seal_slots.hpp",
+    "vault/keys/seed_cache.cpp",
+    "vault/keys/tree.cpp",
+    "vault/keys/tree_change.cpp",
+    "vault/keys/tree_check.cpp",
+    // Values between JSON and their canonical form.
+    "vault/policy/normalise.cpp",
+    "vault/policy/transform.cpp",
+    "vault/policy/value_json.cpp",
+    // Bodies on the wire.
+    "api/connection.cpp",
+    "api/credentials.cpp",
+    "tools/https_client.cpp",
+};
+
+// Coroutines: the vault is synchronous.
+inline constexpr std::string_view kCoAwait[] = {"api/", "tests/api/"};
+
+inline constexpr std::string_view kCout[] = {"tools/", "bench/", "tests/"};
+
+// Text as bytes, and files that talk to C interfaces.
+inline constexpr std::string_view kReinterpretCast[] = {
+    "crypto/",
+    "vault/store/lmdb_store.cpp",
+    "api/connection.cpp",
+    "tests/api/",
+};
+
+// HTTP parsing and TLS stay behind api/exchange.hpp and the tools' client: at most two files of
+// api/.
+inline constexpr std::string_view kBeastOrOpenSsl[] = {
+    "api/request_head.cpp",
+    "api/tls.cpp",
+    "tools/https_client.cpp",
+    "tests/api/",
+};
+
+inline constexpr std::string_view kLmdb[] = {"vault/store/lmdb_store.cpp",
+                                             // what LMDB alone costs
+                                             "bench/lmdb_group_commit.cpp"};
+
+// Longer than kFileLinesMax, with the length that each may have.
+struct LongFile {
+    std::string_view path;
+    std::size_t lines_max;
+};
+inline constexpr LongFile kLongFiles[] = {
+    {"tools/https_client.cpp", 550},      // Beast and OpenSSL appear in one file of tools/ only
+    {"vault/keys/records.cpp", 520},      // every persisted record of a keeper, side by side
+    {"vault/policy/document.cpp", 700},   // one reader per part of the policy's schema
+    {"vault/store/lmdb_store.cpp", 900},  // LMDB appears in one file only
+};
+
+}  // namespace oubliette::tidy
