@@ -202,6 +202,36 @@ TEST_CASE("check_diff refuses a leaf that comes back to life", "[check]") {
     CHECK_FALSE(f.accepted());
 }
 
+TEST_CASE("check_diff refuses a dead node that is split again", "[check]") {
+    MapTree tree = MapTree::untouched();
+    REQUIRE(tree.puncture({person(88), person(89)}));  // one dead node over two leaves
+    auto diff = tree.diff({});
+    REQUIRE(diff);
+    forge(tree, *diff, page_of(person(88)), [](Page& page) {
+        const unsigned above = node_of(person(88)) / 4;
+        REQUIRE(page.tag(above) == NodeTag::split);
+        page.set_seed(above, crypto::Seed::generate().expose());
+        REQUIRE(page.materialise(node_of(person(88))));
+    });
+    CHECK_FALSE(tree.accepts({}, *diff));
+    // The same with a wish on the path, so that the page may be rewritten.
+    CHECK_FALSE(tree.accepts({{person(88)}, {}}, *diff));
+}
+
+TEST_CASE("check_diff refuses a kept page when a node inside it was to die", "[check]") {
+    MapTree tree = MapTree::untouched();
+    REQUIRE(tree.puncture({person(1)}));
+    const auto idle = tree.diff({});
+    REQUIRE(idle);
+    for (unsigned bits = 1; bits <= kAddressBits; ++bits) {
+        INFO("bits " << bits);
+        const Path beside = person(1).prefix(bits - 1).child(person(1).bit(bits - 1) ? 0 : 1, 1);
+        CHECK_FALSE(tree.accepts({{beside}, {}}, *idle));
+        if (bits < kAddressBits) CHECK_FALSE(tree.accepts({{person(1).prefix(bits)}, {}}, *idle));
+    }
+    CHECK(tree.accepts({{person(1)}, {}}, *idle));
+}
+
 TEST_CASE("check_diff refuses another key for a page off the paths", "[check]") {
     Forgery f;
     const Path off = person(300'000).prefix(42);
@@ -309,6 +339,13 @@ TEST_CASE("check_diff refuses a root that did not change, or is another thing", 
         f.diff.root = f.tree.root.duplicate();
         f.diff.pages.clear();
     }
+    SECTION("the new root page under the old key") {
+        const PageId top = page_id(Path{});
+        const auto page = open_page(f.diff.root.key, top, f.diff.pages.at(top));
+        REQUIRE(page);
+        f.diff.pages[top] = seal_page(f.tree.root.key, top, f.tree.epoch + 1, *page);
+        f.diff.root.key = f.tree.root.key.duplicate();
+    }
     SECTION("a seed") {
         f.diff.root = {NodeTag::seed, crypto::PageKey::generate()};
     }
@@ -410,6 +447,15 @@ TEST_CASE("check_diff refuses to open a bank that has dead leaves or is dead", "
     f.change = TreeChange{{}, {bank}};
     std::erase_if(f.diff.pages, [&](const auto& row) { return row.first[0] > 4; });
     CHECK_FALSE(f.accepted());
+
+    MapTree tree = MapTree::untouched();
+    REQUIRE(tree.puncture({bank}));
+    auto diff = tree.diff({});
+    REQUIRE(diff);
+    forge(tree, *diff, page_of(bank), [](Page&) {});
+    CHECK_FALSE(tree.accepts({{}, {bank}}, *diff));
+    CHECK_FALSE(tree.accepts({{bank}, {bank}}, *diff));
+    CHECK(tree.accepts({{bank}, {}}, *diff));
 }
 
 TEST_CASE("check_diff refuses a malformed change", "[check]") {
@@ -438,4 +484,44 @@ TEST_CASE("check_diff does not believe a diff when the old tree does not open", 
         f.tree.root.key = crypto::PageKey::generate();
     }
     CHECK_FALSE(f.accepted());
+}
+
+TEST_CASE("check_diff refuses a diff of more than 4,096 pages", "[check]") {
+    const auto doubled = [](std::size_t size) {
+        const MapTree tree = MapTree::untouched();
+        // Two diffs of half the size make one, as a leader without the limit would build it.
+        std::vector<Path> first;
+        std::vector<Path> second;
+        for (std::uint64_t i = 0; i < size; ++i) {
+            (i < size / 2 ? first : second).push_back(person(i * 64));
+        }
+        auto diff = tree.diff({first, {}});
+        REQUIRE(diff);
+        MapTree halfway = tree.duplicate();
+        halfway.root = diff->root.duplicate();
+        halfway.pages = diff->pages;
+        auto rest = halfway.diff({second, {}});
+        REQUIRE(rest);
+        rest->pages.merge(diff->pages);
+        first.insert(first.end(), second.begin(), second.end());
+        return std::pair{rest->pages.size(), tree.accepts({first, {}}, *rest)};
+    };
+    // 4,026 people lie in as many pages at level 8, 63 at level 7, and 7 above those: 4,096.
+    const auto at_limit = doubled(4'026);
+    CHECK(at_limit == std::pair{kDiffPagesMax, true});
+    const auto above_limit = doubled(4'027);
+    CHECK(above_limit == std::pair{kDiffPagesMax + 1, false});
+}
+
+TEST_CASE("check_diff refuses more than 8,192 deletes", "[check]") {
+    const MapTree tree = MapTree::untouched();
+    const TreeChange change{{tenant_path(kTenant)}, {}};
+    auto diff = tree.diff(change);
+    REQUIRE(diff);
+    for (std::uint64_t i = 0; i < 2 * kDiffPagesMax; ++i) {
+        diff->deletes.insert(page_id(person(i)));
+    }
+    CHECK(tree.accepts(change, *diff));
+    diff->deletes.insert(page_id(person(2 * kDiffPagesMax)));
+    CHECK_FALSE(tree.accepts(change, *diff));
 }

@@ -134,6 +134,7 @@ struct PlaneStatus {
 struct PlaneOptions {
     std::vector<std::filesystem::path> keepers;  // two or more directories
     bool accept_besteffort = false;              // --cell-class besteffort
+    bool finish_init = false;  // open before confirm_ready(): for whoever makes the data plane
     std::size_t seed_cache_count = 65'536;       // subjects whose seed is cached, locked memory
     std::size_t page_cache_bytes = 4U << 20;     // decoded tree pages, locked memory
 };
@@ -197,6 +198,10 @@ public:
     // (Rule N). REQUIRES: bank >= register next_bank. Throws Fault{storage}.
     virtual void open_bank(TenantId tenant, AddressClass people_or_handles, std::uint16_t bank) = 0;
 
+    // Waits for a group that changes nothing but anchors, root and hashes: the daily rotation of
+    // KEYS 7. Throws Fault{storage} when no keeper could be written.
+    virtual void advance() = 0;
+
     // ---- Registers and state record: durable on all reachable keepers when these return.
     // Throw Fault{storage} when no keeper could be written.
     [[nodiscard]] virtual std::uint64_t read_register(const RegisterKey& key) const = 0;
@@ -225,7 +230,8 @@ public:
     virtual void stop() = 0;
 
     [[nodiscard]] virtual PlaneStatus status() const = 0;
-    // After init: the data plane is ready too. Before this, `open` refuses.
+    // After init: the data plane is ready too. Before this, `open` refuses (Fault{configuration})
+    // unless `finish_init` is set.
     virtual void confirm_ready() = 0;
 
 protected:
