@@ -400,11 +400,11 @@ TEST_CASE("the earliest failing step answers", "[policy][gate]") {
     f.subject.flags = SubjectState::kPaused;
     f.subject.granted = {};
     f.subject.account_closed = 1;
-    CHECK(explain() ==
-          std::vector<Refusal>{Refusal::recipient_suspended, Refusal::agreement_expired,
-                               Refusal::field_not_necessary, Refusal::paused,
-                               Refusal::cross_border_no_consent, Refusal::consent_missing,
-                               Refusal::retention_ended});
+    CHECK(explain() == std::vector<Refusal>{Refusal::recipient_suspended,
+                                            Refusal::agreement_expired,
+                                            Refusal::field_not_necessary, Refusal::paused,
+                                            Refusal::cross_border_no_consent,
+                                            Refusal::consent_missing, Refusal::retention_ended});
     CHECK(f.resolve("affiliate_de", "support").error() == Refusal::recipient_suspended);
 
     const GateFixture open;  // the same policy without the suspension
@@ -430,12 +430,20 @@ TEST_CASE("explain names no person's state without a cell", "[policy][gate]") {
     GateFixture f;
     f.subject.granted = {};
     f.subject.flags = SubjectState::kPaused;
-    CHECK(f.gate->explain({f.recipient_id("web"), "credit_score", f.field_id("mobile"), f.subject,
-                           f.collected, f.now, {}}) ==
-          std::vector<Refusal>{Refusal::purpose_unknown});
-    CHECK(f.gate->explain({f.recipient_id("hosting"), "provide", f.field_id("mobile"), f.subject,
-                           f.collected, f.now, {}}) ==
-          std::vector<Refusal>{Refusal::purpose_not_allowed});
+    CHECK(f.gate->explain({f.recipient_id("web"),
+                           "credit_score",
+                           f.field_id("mobile"),
+                           f.subject,
+                           f.collected,
+                           f.now,
+                           {}}) == std::vector<Refusal>{Refusal::purpose_unknown});
+    CHECK(f.gate->explain({f.recipient_id("hosting"),
+                           "provide",
+                           f.field_id("mobile"),
+                           f.subject,
+                           f.collected,
+                           f.now,
+                           {}}) == std::vector<Refusal>{Refusal::purpose_not_allowed});
 }
 
 TEST_CASE("a grant of kind policy opens no express or separate slot", "[policy][promise]") {
@@ -496,9 +504,8 @@ TEST_CASE("compile faults when the register has no slot number left", "[policy][
     class FullIds final : public NameIds {
     public:
         std::uint16_t id_of(NameKind kind, std::string_view name) override {
-            return kind == NameKind::slot && name == "publish"
-                       ? std::uint16_t{126}
-                       : ids_.id_of(kind, name);
+            return kind == NameKind::slot && name == "publish" ? std::uint16_t{126}
+                                                               : ids_.id_of(kind, name);
         }
 
     private:
