@@ -391,10 +391,10 @@ PolicyHead read_head(FindingSink& sink, const JsonNode& node) {
     PolicyHead head;
     head.id = in.required_text("id");
     if (in.require("version") != nullptr) {
-        head.version = static_cast<std::uint16_t>(in.integer("version", 1, 65'535).value_or(1));
+        head.version = static_cast<std::uint16_t>(in.integer("version", 1, 65'535).value_or(0));
     }
     head.supersedes = static_cast<std::uint16_t>(in.integer("supersedes", 0, 65'534).value_or(0));
-    if (head.supersedes != 0 && head.supersedes >= head.version) {
+    if (head.version != 0 && head.supersedes >= head.version) {
         in.report("POLICY_VALUE", "supersedes", "a policy supersedes a lower version");
     }
     head.tenant = in.required_name("tenant");
