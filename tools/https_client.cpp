@@ -455,9 +455,11 @@ private:
             has_bytes = true;
             if (sink != nullptr) deadline_ = Clock::now() + options_.answer_timeout;
             parse(*parser, buffer);
-            if (!parser->is_done()) continue;
-            if (parser->answer.status >= 200) break;
-            parser.emplace(sink, options_.answer_size_max);  // 1xx: the answer is still to come
+            while (parser->is_done() && parser->answer.status < 200) {  // the answer is to come
+                parser.emplace(sink, options_.answer_size_max);
+                parse(*parser, buffer);
+            }
+            if (parser->is_done()) break;
         }
         HttpAnswer answer = std::move(parser->answer);
         // Bytes after the answer belong to no request of ours.

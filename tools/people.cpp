@@ -47,15 +47,16 @@ std::string digits(Dice& dice, int count) {
 // Ranges kept for fiction by Ofcom, NANPA, ARCEP and Bundesnetzagentur are small, so most numbers
 // come from country codes that ITU has not assigned.
 std::string make_mobile(Dice& dice) {
-    switch (dice.below(12)) {
+    switch (dice.below(24)) {
     case 0: return "+447700900" + digits(dice, 3);
     case 1: return "+120255501" + digits(dice, 2);
     case 2: return "+3363998" + digits(dice, 4);
     case 3: return "+491713920" + digits(dice, 3);
     case 4:
-    case 5: return "+214" + digits(dice, 9);
-    case 6:
-    case 7: return "+801" + digits(dice, 8);
+    case 5:
+    case 6: return "+214" + digits(dice, 9);
+    case 7:
+    case 8: return "+801" + digits(dice, 8);
     default: return "+210" + digits(dice, 9);
     }
 }
