@@ -202,7 +202,8 @@ void check_width(const CsvRow& row, const BoundColumns& columns, const std::stri
                                         "; a cell with a delimiter or a line end needs quotes");
 }
 
-TableFacts check_table(int fd, const TableCheck& check) {
+TableFacts check_table(int fd, const TableCheck& check,
+                       FunctionRef<void(std::uint64_t, std::uint64_t)> on_row) {
     TableFacts facts;
     Sha256 digest;
     Conflicts conflicts;
@@ -218,6 +219,7 @@ TableFacts check_table(int fd, const TableCheck& check) {
         if (row.offset == 0 || row.cells.empty()) continue;
         check_width(row, facts.columns, check.name);
         ++facts.rows;
+        on_row(facts.size, facts.rows);
         std::string subject;
         if (!check.subject.empty()) {
             subject = csv_decode(row.raw, row.cells[facts.columns.subject]);

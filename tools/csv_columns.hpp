@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tools/csv.hpp"
+#include "vault/function_ref.hpp"
 
 // Which columns of a table are worked on, and one look through the whole table before anything is
 // sent: nobody wants to learn of a broken line 900,000 after an hour. Not thread-safe.
@@ -65,9 +66,12 @@ struct TableCheck {
     bool permits_replacing = false;  // differing rows are wanted, the last one wins
 };
 
-// Reads the table once. Memory: 16 bytes per value if there is a subject column.
-// Throws CommandError as CsvReader and the functions above, and input for: a value that is not
-// UTF-8, a row with values but without a subject, two rows of one person that differ in a field.
-[[nodiscard]] TableFacts check_table(int fd, const TableCheck& check);
+// Reads the table once; `on_row` hears how many bytes and rows are behind. Memory: 16 bytes per
+// value if there is a subject column. Throws CommandError as CsvReader and the functions above, and
+// input for: a value that is not UTF-8, a row with values but without a subject, two rows of one
+// person that differ in a field.
+[[nodiscard]] TableFacts check_table(
+    int fd, const TableCheck& check,
+    FunctionRef<void(std::uint64_t size, std::uint64_t rows)> on_row);
 
 }  // namespace oubliette::tools

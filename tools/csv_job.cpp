@@ -272,6 +272,15 @@ void CsvInput::check_unchanged() const {
     }
 }
 
+TableFacts check_input(const CsvInput& input, const TableCheck& check, Talk talk) {
+    Progress progress("check", input.size(), 0, talk);
+    return check_table(input.fd(), check, [&](std::uint64_t size, std::uint64_t rows) {
+        if (rows % 1'024 != 0) return;
+        if (is_interrupted()) throw CommandError(Exit::interrupted, "interrupted");
+        progress.update(size, rows, rows);
+    });
+}
+
 CsvSummary run_csv_job(const CsvOptions& options, const CsvVerb& verb, const CsvInput& input,
                        const TableFacts& facts) {
     const auto start = Clock::now();
@@ -282,7 +291,7 @@ CsvSummary run_csv_job(const CsvOptions& options, const CsvVerb& verb, const Csv
     fresh.input_size = facts.size;
     fresh.input_mtime_ns = input.mtime_ns();
     CsvOutput output(options.output, std::move(fresh), options.force, verb.privacy);
-    if (output.is_resumed() && options.talk == Talk::normal) {
+    if (output.state().batches > 0 && options.talk == Talk::normal) {
         say("going on with " + options.output + " behind line " +
             std::to_string(output.state().line - 1));
     }
@@ -304,14 +313,15 @@ Exit report_csv_summary(const CsvOptions& options, const CsvSummary& summary, bo
     const CsvState& state = summary.state;
     const Exit exit = state.refused == 0 ? Exit::done : Exit::items_refused;
     if (is_json) {
-        const boost::json::object object{{"verb", state.verb},
-                                         {"output", options.output},
-                                         {"rows", state.rows},
-                                         {"values", state.values},
-                                         {"refused", state.refused},
-                                         {"batches", state.batches},
-                                         {"resumed", summary.is_resumed},
-                                         {"seconds", summary.seconds}};
+        const boost::json::object object{
+            {"verb", state.verb},
+            {"output", options.output},
+            {"rows", state.rows},
+            {"values", state.values},
+            {"refused", state.refused},
+            {"batches", state.batches},
+            {"resumed", summary.is_resumed},
+            {"elapsed_ms", static_cast<std::uint64_t>(summary.seconds * 1'000)}};
         const std::string text = boost::json::serialize(object) + "\n";
         (void)std::fwrite(text.data(), 1, text.size(), stdout);
         return exit;

@@ -46,6 +46,7 @@ public:
 
     [[nodiscard]] int fd() const noexcept { return fd_; }
     [[nodiscard]] std::uint64_t mtime_ns() const noexcept { return mtime_ns_; }
+    [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
     // Throws CommandError input if the file was written to since it was opened.
     void check_unchanged() const;
 
@@ -55,6 +56,9 @@ private:
     std::uint64_t size_ = 0;
     std::uint64_t mtime_ns_ = 0;
 };
+
+// check_table() with progress on stderr; ends with Exit::interrupted when asked to.
+[[nodiscard]] TableFacts check_input(const CsvInput& input, const TableCheck& check, Talk talk);
 
 // What one verb does with a batch. All members are called from several threads at once, but `add`.
 struct CsvVerb {

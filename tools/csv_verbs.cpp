@@ -202,13 +202,14 @@ CsvSummary tokenize_table(const TokenizeOptions& options) {
     // Unknown slots are found before the table is read.
     (void)policy.consents_json(options.consent_slots, {});
 
-    const TableFacts facts =
-        check_table(input.fd(), {.name = options.csv.input,
-                                 .delimiter = options.csv.delimiter,
-                                 .subject = options.subject_column,
-                                 .maps = options.maps,
-                                 .many = policy.many,
-                                 .permits_replacing = options.permits_replacing});
+    const TableFacts facts = check_input(input,
+                                         {.name = options.csv.input,
+                                          .delimiter = options.csv.delimiter,
+                                          .subject = options.subject_column,
+                                          .maps = options.maps,
+                                          .many = policy.many,
+                                          .permits_replacing = options.permits_replacing},
+                                         options.csv.talk);
     const std::string consents = policy.consents_json(options.consent_slots, facts.sha256);
     const boost::json::value consents_value = boost::json::parse(consents);
 
@@ -244,11 +245,13 @@ CsvSummary tokenize_table(const TokenizeOptions& options) {
 CsvSummary detokenize_table(const DetokenizeOptions& options) {
     check_limits(options.csv);
     const CsvInput input(options.csv.input, options.csv.output);
-    const TableFacts facts = check_table(input.fd(), {.name = options.csv.input,
-                                                      .delimiter = options.csv.delimiter,
-                                                      .subject = {},
-                                                      .maps = options.columns,
-                                                      .many = {}});
+    const TableFacts facts = check_input(input,
+                                         {.name = options.csv.input,
+                                          .delimiter = options.csv.delimiter,
+                                          .subject = {},
+                                          .maps = options.columns,
+                                          .many = {}},
+                                         options.csv.talk);
     HttpsClient client = make_client(options.csv.server);
     HttpRequest knock;
     knock.path = "/livez";

@@ -29,7 +29,7 @@ public:
         check.name = "t.csv";
         check.subject = subject;
         check.maps = std::move(maps);
-        facts = check_table(fd_, check);
+        facts = check_table(fd_, check, [](std::uint64_t, std::uint64_t) {});
     }
     ~Table() { (void)::close(fd_); }
     Table(const Table&) = delete;

@@ -50,7 +50,8 @@ struct Bench {
         check.name = "in.csv";
         check.subject = "id";
         check.maps = {{"a", "f", ""}};
-        const TableFacts facts = check_table(input.fd(), check);
+        const TableFacts facts =
+            check_table(input.fd(), check, [](std::uint64_t, std::uint64_t) {});
         verb.add = [&](Batch& batch, const CsvRow& row) {
             return add_to_tokenize(batch, row, facts.columns, {.item_count_max = 7});
         };
