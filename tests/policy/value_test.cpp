@@ -1,0 +1,1 @@
+#include "tests/policy/policy_fixture.hpp"
