@@ -1,8 +1,10 @@
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "api/call.hpp"
 #include "api/openapi_document.hpp"
+#include "crypto/byte_io.hpp"
 #include "crypto/encoding.hpp"
 #include "crypto/hash.hpp"
 
@@ -74,96 +76,88 @@ void answer_text(Call& call, unsigned status, std::string_view json) {
     call.exchange->respond(std::move(response));
 }
 
-// The frames of a backup (tools/backup_stream.hpp) read from staged files, which are removed when
-// the stream ends or the client goes away.
-//   stream := file* | 0:u32 | SHA-256 of all before
-//   file := name size:u32 | name | content size:u64 | content
-class BackupStream {
+// Removes the staged copy, however sending it ends.
+class Staged {
 public:
-    explicit BackupStream(fs::path directory) : directory_{std::move(directory)} {
-        for (const auto& entry : fs::directory_iterator{directory_}) {
-            files_.push_back(entry.path());
-        }
-        std::ranges::sort(files_);
-        for (const fs::path& file : files_) {
-            size_ += 4 + file.filename().string().size() + 8 + fs::file_size(file);
-        }
-        size_ += 4 + 32;
+    explicit Staged(fs::path directory) : directory_{std::move(directory)} {
+        fs::create_directories(directory_);
+        fs::permissions(directory_, fs::perms::owner_all);
     }
-    ~BackupStream() {
+    ~Staged() {
         std::error_code ignored;  // left-overs are removed at the next start
         fs::remove_all(directory_, ignored);
     }
-    BackupStream(const BackupStream&) = delete;
-    BackupStream& operator=(const BackupStream&) = delete;
+    Staged(const Staged&) = delete;
+    Staged& operator=(const Staged&) = delete;
 
-    [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
-
-    std::size_t read(ByteSpan out) {
-        std::size_t filled = 0;
-        while (filled < out.size()) {
-            if (!head_.empty()) {
-                const std::size_t size = std::min(head_.size(), out.size() - filled);
-                std::copy_n(head_.begin(), size, out.begin() + static_cast<std::ptrdiff_t>(filled));
-                head_.erase(head_.begin(), head_.begin() + static_cast<std::ptrdiff_t>(size));
-                filled += size;
-            } else if (content_.is_open()) {
-                filled += read_content(out.subspan(filled));
-            } else if (!next_frame()) {
-                break;
-            }
-        }
-        return filled;
-    }
+    [[nodiscard]] const fs::path& directory() const noexcept { return directory_; }
 
 private:
-    std::size_t read_content(ByteSpan out) {
-        const auto wanted = static_cast<std::streamsize>(std::min<std::uint64_t>(left_, out.size()));
-        // iostream speaks char; the bytes are the same.
-        content_.read(static_cast<char*>(static_cast<void*>(out.data())), wanted);
-        if (content_.gcount() != wanted) throw Fault{FaultKind::storage, "a backup file is short"};
-        const auto size = static_cast<std::size_t>(wanted);
-        hash_.update(out.first(size));
-        left_ -= size;
-        if (left_ == 0) content_.close();
-        return size;
-    }
+    fs::path directory_;
+};
 
-    // False after the end.
-    bool next_frame() {
-        if (ended_) return false;
-        if (index_ == files_.size()) {
-            ended_ = true;
-            ByteWriter{head_}.le32(0);
-            hash_.update(head_);
-            const crypto::Hash digest = hash_.digest();
-            ByteWriter{head_}.bytes(digest);
-            return true;
-        }
-        const fs::path& file = files_[index_++];
+// Writes the frames of a backup and their digest; write() is false when the reader has gone.
+//   stream := file* | 0:u32 | SHA-256 of all before
+//   file := name size:u32 | name | content size:u64 | content
+class BackupWriter {
+public:
+    explicit BackupWriter(BodyStream& stream) : stream_{stream} {}
+
+    [[nodiscard]] bool write_file(const fs::path& file) {
         const std::string name = file.filename().string();
-        left_ = fs::file_size(file);
-        ByteWriter{head_}
+        const std::uint64_t size = fs::file_size(file);
+        Bytes head;
+        ByteWriter{head}
             .le32(static_cast<std::uint32_t>(name.size()))
             .bytes(bytes_of(name))
-            .le64(left_);
-        hash_.update(head_);
-        if (left_ == 0) return true;
-        content_.open(file, std::ios::binary);
-        if (!content_) throw Fault{FaultKind::storage, "a backup file cannot be read"};
+            .le64(size);
+        if (!write(head)) return false;
+        std::ifstream content{file, std::ios::binary};
+        std::string chunk(kChunkSize, '\0');
+        for (std::uint64_t left = size; left > 0;) {
+            const auto wanted = std::min<std::uint64_t>(left, kChunkSize);
+            content.read(chunk.data(), static_cast<std::streamsize>(wanted));
+            if (content.gcount() != static_cast<std::streamsize>(wanted)) {
+                throw Fault{FaultKind::storage, "a staged backup file is short"};
+            }
+            if (!write(bytes_of(std::string_view{chunk}.substr(0, wanted)))) return false;
+            left -= wanted;
+        }
         return true;
     }
 
-    fs::path directory_;
-    std::vector<fs::path> files_;
-    std::uint64_t size_ = 0;
-    std::size_t index_ = 0;
-    Bytes head_;
-    std::ifstream content_;
-    std::uint64_t left_ = 0;
-    bool ended_ = false;
+    [[nodiscard]] bool write_end() {
+        Bytes end;
+        ByteWriter{end}.le32(0);
+        if (!write(end)) return false;
+        return stream_.write(hash_.digest());
+    }
+
+private:
+    static constexpr std::size_t kChunkSize = 262'144;  // bytes
+
+    [[nodiscard]] bool write(ByteView bytes) {
+        hash_.update(bytes);
+        return stream_.write(bytes);
+    }
+
+    BodyStream& stream_;
     crypto::Sha256 hash_;
 };
+
+void send_backup(Call& call, const fs::path& directory) {
+    Response head;
+    head.content_type = "application/octet-stream";
+    const auto stream = call.exchange->respond_stream(std::move(head));
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::directory_iterator{directory}) files.push_back(entry.path());
+    std::ranges::sort(files);
+    BackupWriter writer{*stream};
+    for (const fs::path& file : files) {
+        if (!writer.write_file(file)) return;
+    }
+    if (writer.write_end()) stream->finish();
+}
 
 }  // namespace
 
@@ -221,22 +215,18 @@ void handle_backup(const CallPtr& call) {
     ByteArray<8> name{};
     crypto::random_bytes(name);
     const fs::path directory = call->scratch / ("backup-" + crypto::hex_encode(name));
-    fs::create_directories(directory);
-    fs::permissions(directory, fs::perms::owner_all);
     // Copying takes as long as the data is large: not on the loop's thread.
     std::thread{[call, directory] {
+        bool is_answered = false;
         try {
-            call->vault.backup_to(directory);
-            const auto stream = std::make_shared<BackupStream>(directory);
-            Response response;
-            response.content_type = "application/octet-stream";
-            response.stream.size = stream->size();
-            response.stream.read = [stream](ByteSpan out) { return stream->read(out); };
-            call->exchange->respond(std::move(response));
+            const Staged staged{directory};
+            call->vault.backup_to(staged.directory());
+            is_answered = true;  // from here on a failure cuts the connection
+            send_backup(*call, staged.directory());
         } catch (const Fault& fault) {
-            call->fail(fault);
+            if (!is_answered) call->fail(fault);
         } catch (const std::exception&) {
-            call->fail(Fault{FaultKind::storage, "the backup could not be staged"});
+            if (!is_answered) call->fail(Fault{FaultKind::storage, "the backup failed"});
         }
     }}.detach();
 }

@@ -5,7 +5,9 @@
 
 namespace oubliette::keys {
 
-Leader::~Leader() {
+Leader::~Leader() { stop(); }
+
+void Leader::stop() {
     {
         const std::lock_guard lock{mutex_};
         is_stopping_ = true;
@@ -17,6 +19,7 @@ Leader::~Leader() {
         const Fault fault{FaultKind::storage, "the key plane was closed"};
         task.done->set_exception(std::make_exception_ptr(fault));
     }
+    queue_.clear();
 }
 
 std::unique_ptr<KeyPlane> KeyPlane::open(const PlaneOptions& options, const SealSecret& seal,

@@ -52,6 +52,7 @@ public:
     StateRecord state_record() const override;
     void write_state_record(const StateRecord& record) override;
 
+    void stop() override;
     PlaneStatus status() const override;
     void confirm_ready() override;
 
