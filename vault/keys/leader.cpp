@@ -54,8 +54,7 @@ NodeState Leader::item_key(TenantId tenant, SubjectNumber number, std::uint32_t 
 
 NodeState Leader::implicit_marker(TenantId tenant, SubjectNumber number, unsigned marker) {
     return tree_
-        .derive_of_person(tenant, number,
-                          implicit_marker_path(person_path(tenant, number), marker))
+        .derive_of_person(tenant, number, implicit_marker_path(person_path(tenant, number), marker))
         .state;
 }
 

@@ -35,8 +35,7 @@ public:
     NodeState item_key(TenantId tenant, SubjectNumber number, std::uint32_t item,
                        crypto::ItemKey& out) override;
     NodeState implicit_marker(TenantId tenant, SubjectNumber number, unsigned marker) override;
-    std::optional<std::uint32_t> highest_dead_item(TenantId tenant,
-                                                   SubjectNumber number) override {
+    std::optional<std::uint32_t> highest_dead_item(TenantId tenant, SubjectNumber number) override {
         return tree_.highest_dead_item(tenant, number);
     }
 
@@ -75,7 +74,7 @@ private:
         Revocation revocation;
         OnRecorded recorded;  // empty once it was called
         OnFinal final;
-        bool is_alone = false;        // a bank to open, or an idle advance
+        bool is_alone = false;  // a bank to open, or an idle advance
         std::vector<Path> opens;
         std::shared_ptr<std::promise<void>> done;
     };
@@ -87,6 +86,7 @@ private:
         std::vector<std::shared_ptr<std::promise<void>>> done;
         std::map<KeeperId, Acknowledgement> acks;
         std::uint64_t turn = 0;  // of the gate
+        std::size_t count = 0;   // of requests that are not final because of it
     };
 
     // leader_places.cpp: keepers that come and go

@@ -35,7 +35,8 @@ void Leader::wait_for_final(std::uint64_t epoch, Task& task) {
     waiting.turn = gate_.turn();
     {
         const std::lock_guard lock{mutex_};
-        waiting_count_ += waiting.leaves.size();
+        waiting.count = 1;
+        waiting_count_ += waiting.count;
     }
     waiting_.emplace(epoch, std::move(waiting));
 }
@@ -82,7 +83,7 @@ void Leader::settle() {
         next = waiting_.erase(next);
         {
             const std::lock_guard lock{mutex_};
-            waiting_count_ -= waiting.leaves.size();
+            waiting_count_ -= waiting.count;
         }
         report(waiting, std::move(finality));
     }
@@ -96,8 +97,7 @@ std::vector<ChainRow> Leader::chain_of(const Waiting& waiting) const {
     if (last > waiting.row.epoch) {
         for (const std::shared_ptr<Keeper>& keeper : keepers_in_sync()) {
             const auto source = keeper->store();
-            for (const StoredRow& row :
-                 KeeperRows::rows_from(*source->read(), waiting.row.epoch)) {
+            for (const StoredRow& row : KeeperRows::rows_from(*source->read(), waiting.row.epoch)) {
                 if (row.row.epoch <= last) chain.push_back(row.row);
             }
             if (!chain.empty() && chain.front().hash == waiting.row.hash) return chain;

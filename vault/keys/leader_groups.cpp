@@ -89,6 +89,10 @@ Leader::Tasks Leader::answer_known(Tasks tasks) {
             unknown.push_back(std::move(task));
             continue;
         }
+        {
+            const std::lock_guard lock{mutex_};
+            --running_count_;
+        }
         if (task.recorded) task.recorded(nullptr);
         wait_for_final(*epoch, task);
         tree_.unmark_dead(task.revocation.addresses);
@@ -120,9 +124,8 @@ std::optional<Advance> Leader::prepare(const Tasks& tasks) {
         // One request submitted twice, or pending and submitted, is one request.
         const bool is_known =
             task.is_alone ||
-            std::any_of(requests.begin(), requests.end(), [&](const Revocation& other) {
-                return other.id == task.revocation.id;
-            });
+            std::any_of(requests.begin(), requests.end(),
+                        [&](const Revocation& other) { return other.id == task.revocation.id; });
         if (!is_known) requests.push_back(task.revocation);
     }
     const GroupOrder order{vault_, head_, head_.epoch + 1, term_, members_, root_};
@@ -171,6 +174,10 @@ void Leader::split(Tasks tasks) {
         part.final = [this, id](const Finality&) { forget({id}); };
         Tasks one;
         one.push_back(std::move(part));
+        {
+            const std::lock_guard lock{mutex_};
+            ++running_count_;
+        }
         run_group(std::move(one));
     }
     const Tasks& whole = tasks;
@@ -214,8 +221,7 @@ std::optional<Fault> Leader::apply(const Advance& change, Tasks& tasks) {
 }
 
 // After the first keeper's acknowledgement: the change is durable, so it is the tree from now on.
-void Leader::take_over(const Advance& change, Tasks& tasks,
-                       const std::shared_ptr<Keeper>& first) {
+void Leader::take_over(const Advance& change, Tasks& tasks, const std::shared_ptr<Keeper>& first) {
     const EpochStep& step = change.steps.back();
     LiveTree::Stores stores{first->store()};
     for (const std::shared_ptr<Keeper>& keeper : keepers_in_sync()) {
@@ -241,7 +247,9 @@ void Leader::take_over(const Advance& change, Tasks& tasks,
         head_ = {step.row.epoch, step.row.term, step.row.previous_hash, step.row.hash,
                  step.row.members};
         for (const RequestLeaf& leaf : step.leaves) applied_[key_of(leaf.id)] = step.row.epoch;
-        waiting_count_ += step.leaves.size();
+        waiting.count = step.leaves.size();
+        waiting_count_ += waiting.count;
+        running_count_ -= tasks.size();
     }
     for (Task& task : tasks) {
         if (task.recorded) task.recorded(nullptr);
@@ -257,6 +265,10 @@ void Leader::take_over(const Advance& change, Tasks& tasks,
 // No keeper took the group. The requests stay dead and queued; those that a keeper can at least
 // write down are recorded.
 void Leader::put_off(Tasks tasks, const Fault& fault) {
+    {
+        const std::lock_guard lock{mutex_};
+        running_count_ -= tasks.size();
+    }
     for (Task& task : tasks) {
         if (task.done) {
             task.done->set_exception(std::make_exception_ptr(fault));

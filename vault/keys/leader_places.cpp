@@ -166,10 +166,9 @@ void Leader::reconcile_places() {
         }
         // What is pending runs whether or not anybody submits it again (KEYS 4.6).
         for (Revocation& request : memory.pending) {
-            const bool is_queued =
-                std::any_of(queue_.begin(), queue_.end(), [&](const Task& task) {
-                    return task.revocation.id == request.id;
-                });
+            const bool is_queued = std::any_of(queue_.begin(), queue_.end(), [&](const Task& task) {
+                return task.revocation.id == request.id;
+            });
             if (!is_queued) pending.push_back(std::move(request));
         }
     }
@@ -198,7 +197,8 @@ void Leader::collect_missing_acks() {
     }
 }
 
-// ---- Leaving out and trying again ----------------------------------------------------------------
+// ---- Leaving out and trying again
+// ----------------------------------------------------------------
 
 std::vector<std::shared_ptr<Keeper>> Leader::keepers_in_sync() const {
     const std::lock_guard lock{mutex_};
@@ -277,12 +277,10 @@ void Leader::look_after_places() {
     const Instant now = std::chrono::steady_clock::now();
     {
         const std::lock_guard lock{mutex_};
-        running_count_ = 0;
         if (must_look_) {
             must_look_ = false;
-            const bool is_alone = std::none_of(places_.begin(), places_.end(), [](const auto& p) {
-                return p.is_in_sync;
-            });
+            const bool is_alone = std::none_of(places_.begin(), places_.end(),
+                                               [](const auto& p) { return p.is_in_sync; });
             // Without any keeper nothing works: then not even a second is waited.
             retry_after_ = kRetryFirst;
             retry_at_ = is_alone ? now : std::min(retry_at_, now + retry_after_);
@@ -383,7 +381,8 @@ void Leader::write_state_record(const StateRecord& record) {
     state_ = record;
 }
 
-// ---- Requests that are remembered ----------------------------------------------------------------
+// ---- Requests that are remembered
+// ----------------------------------------------------------------
 
 std::vector<Revocation> Leader::remembered() const {
     std::map<RequestId, Revocation> found;

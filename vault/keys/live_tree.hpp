@@ -31,8 +31,7 @@ public:
 
     [[nodiscard]] Derived derive(const Path& path);
     // A leaf `below` a person: the path below person_path, as path.hpp makes it.
-    [[nodiscard]] Derived derive_of_person(TenantId tenant, SubjectNumber number,
-                                           const Path& leaf);
+    [[nodiscard]] Derived derive_of_person(TenantId tenant, SubjectNumber number, const Path& leaf);
     [[nodiscard]] std::optional<std::uint32_t> highest_dead_item(TenantId tenant,
                                                                  SubjectNumber number);
 

@@ -56,9 +56,8 @@ private:
         // Only what an unconfirmed init left may be wiped, and only if nothing else is there.
         if (fs::exists(mark) && holds_only_keeper_files(directory_)) clear();
         if (!fs::is_empty(directory_)) {
-            throw Fault{FaultKind::configuration,
-                        "keeper directory " + directory_.string() +
-                            " is not empty: name an empty or a new one"};
+            throw Fault{FaultKind::configuration, "keeper directory " + directory_.string() +
+                                                      " is not empty: name an empty or a new one"};
         }
         create_file(mark, {});
     }

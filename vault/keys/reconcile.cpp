@@ -110,7 +110,8 @@ std::optional<Advance> prepare_catch_up(const Keeper& laggard, const Keeper& new
     return change;
 }
 
-// ---- Bringing one keeper up ----------------------------------------------------------------------
+// ---- Bringing one keeper up
+// ----------------------------------------------------------------------
 
 std::string number_text(std::uint64_t number) {
     return std::to_string(number);
@@ -194,7 +195,7 @@ void run_requests(const Keepers& keepers, std::vector<Reconciled>& states, std::
         const RootSlot root = first.read_root();
         const Members members = first.members();
         const PlaneHead head = first.head();
-        const GroupOrder order{first.name().vault,         head,    std::max(epoch, head.epoch) + 1,
+        const GroupOrder order{first.name().vault,        head,    std::max(epoch, head.epoch) + 1,
                                std::max(term, head.term), members, root};
         std::optional<Advance> change;
         {
@@ -220,7 +221,8 @@ void run_requests(const Keepers& keepers, std::vector<Reconciled>& states, std::
     }
 }
 
-// ---- All of them ---------------------------------------------------------------------------------
+// ---- All of them
+// ---------------------------------------------------------------------------------
 
 std::size_t find_newest(const Keepers& keepers) {
     std::optional<std::size_t> newest;
@@ -237,8 +239,7 @@ std::size_t find_newest(const Keepers& keepers) {
     return *newest;
 }
 
-Memory merged_memory(const Keepers& keepers, std::size_t newest,
-                     std::vector<Reconciled>& states) {
+Memory merged_memory(const Keepers& keepers, std::size_t newest, std::vector<Reconciled>& states) {
     Memory memory = keepers[newest]->memory();
     for (std::size_t i = 0; i < keepers.size(); ++i) {
         if (i == newest || !keepers[i]->is_whole()) continue;
@@ -288,8 +289,8 @@ std::optional<Advance> prepare_group(const GroupOrder& order, std::vector<Revoca
     step.row.root_hash = root_hash(diff->root);
     step.row.members = members_hash(order.members);
     step.row.request_root = request_root(step.leaves);
-    step.row.hash = plane_hash(order.vault, order.epoch, order.head.hash, step.row.root_hash,
-                               step.row.members);
+    step.row.hash =
+        plane_hash(order.vault, order.epoch, order.head.hash, step.row.root_hash, step.row.members);
     step.requests = std::move(requests);
     step.opens = std::move(opens);
     Advance advance;
@@ -345,8 +346,8 @@ std::vector<Reconciled> reconcile(const Keepers& keepers, std::size_t* newest_ou
         } catch (const Fault& fault) {
             // What is dead in it cannot be told, so it must not be given up: a person looks at it.
             states[i] = {false, "it went another way than its peer at epoch " +
-                                    number_text(own.epoch) + " and cannot be merged: " +
-                                    fault.what()};
+                                    number_text(own.epoch) +
+                                    " and cannot be merged: " + fault.what()};
             continue;
         }
         run_requests(keepers, states, newest, std::move(requests), epoch, term);

@@ -28,16 +28,16 @@ struct Reconciled {
 // What keepers remember beside the tree is merged (registers by max, pending by union) and written
 // to all. A keeper that fails is left out with a note; *newest is the index of the newest.
 // REQUIRES: at least one keeper is whole. Throws Fault when the newest itself fails.
-[[nodiscard]] std::vector<Reconciled> reconcile(
-    const std::vector<std::shared_ptr<Keeper>>& keepers, std::size_t* newest);
+[[nodiscard]] std::vector<Reconciled> reconcile(const std::vector<std::shared_ptr<Keeper>>& keepers,
+                                                std::size_t* newest);
 
 // A group as one keeper is asked for it: fills row, leaves and diff of an Advance that follows
 // `head`. nullopt if it needs more than kDiffPagesMax pages. REQUIRES: addresses of requests are
 // sorted; ids are distinct. Throws Fault{corrupt} when a page cannot be opened.
 struct GroupOrder {
     const VaultId& vault;
-    PlaneHead head;        // the group follows this
-    std::uint64_t epoch;   // > head.epoch
+    PlaneHead head;       // the group follows this
+    std::uint64_t epoch;  // > head.epoch
     std::uint64_t term;
     const Members& members;
     const RootSlot& root;

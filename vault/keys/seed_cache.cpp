@@ -80,8 +80,7 @@ void SeedCache::insert(TenantId tenant, SubjectNumber number, const crypto::Seed
     shard.hand = (shard.hand + 1) % places_;
     if (shard.used[place]) forget(shard, place);
     const crypto::KeyView from = seed.expose();
-    std::copy(from.begin(), from.end(),
-              shard.seeds.subspan(place * kSeedSize, kSeedSize).begin());
+    std::copy(from.begin(), from.end(), shard.seeds.subspan(place * kSeedSize, kSeedSize).begin());
     shard.people[place] = person;
     shard.used[place] = true;
     shard.referenced[place] = false;
