@@ -1,13 +1,12 @@
 #include "api/connection.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 #include <ctime>
 #include <sys/socket.h>
 
 #include "api/problem.hpp"
-#include "crypto/assert.hpp"
+#include "api/server_exchange.hpp"
 #include "crypto/encoding.hpp"
 
 namespace oubliette::api {
@@ -22,12 +21,6 @@ constexpr std::size_t kCoalesceMax = 16 * 1024;  // bodies up to this go out in 
 
 void count(std::atomic<std::uint64_t>& counter) noexcept {
     counter.fetch_add(1, std::memory_order_relaxed);
-}
-
-void wipe_text(std::string& text) noexcept {
-    std::fill(text.begin(), text.end(), '\0');
-    // The compiler may drop a fill of dying memory, but not this.
-    crypto::wipe({reinterpret_cast<Byte*>(text.data()), text.size()});
 }
 
 // From the peer only if it can do no harm in a log line.
@@ -87,94 +80,6 @@ bool has_safe_headers(const Response& response) noexcept {
                       is_header_text(header.second);
            });
 }
-
-// One chunk of RFC 9112 section 7.1.
-crypto::SecretBytes frame_chunk(ByteView chunk) {
-    std::array<char, 20> size{};
-    char* end = std::to_chars(size.data(), size.data() + 16, chunk.size(), 16).ptr;
-    *end++ = '\r';
-    *end++ = '\n';
-    const auto head = static_cast<std::size_t>(end - size.data());
-    crypto::SecretBytes framed{head + chunk.size() + 2};
-    Byte* const out = framed.expose_mut().data();
-    std::memcpy(out, size.data(), head);
-    std::memcpy(out + head, chunk.data(), chunk.size());
-    std::memcpy(out + head + chunk.size(), "\r\n", 2);
-    return framed;
-}
-
-class ServerBodyStream final : public BodyStream {
-public:
-    ServerBodyStream(std::shared_ptr<Connection> connection, std::shared_ptr<StreamGate> gate)
-        : connection_{std::move(connection)}, gate_{std::move(gate)} {}
-    ServerBodyStream(const ServerBodyStream&) = delete;
-    ServerBodyStream& operator=(const ServerBodyStream&) = delete;
-    ~ServerBodyStream() override {
-        if (!finished_) connection_->abandon_stream();
-    }
-
-    [[nodiscard]] bool write(ByteView chunk) override {
-        if (chunk.empty()) return true;  // an empty chunk would end the body
-        return send(frame_chunk(chunk), false);
-    }
-    void finish() override { finished_ = send(crypto::SecretBytes{bytes_of("0\r\n\r\n")}, true); }
-
-private:
-    bool send(crypto::SecretBytes framed, bool is_last) {
-        if (finished_ || !gate_->wait_until_ready()) return false;
-        gate_->set_busy();
-        connection_->deliver_chunk(std::move(framed), is_last);
-        return true;
-    }
-
-    const std::shared_ptr<Connection> connection_;
-    const std::shared_ptr<StreamGate> gate_;
-    bool finished_ = false;
-};
-
-// One request on its way through the handler. Answers 500 if it is dropped.
-class ServerExchange final : public Exchange {
-public:
-    ServerExchange(std::shared_ptr<Connection> connection, Request request)
-        : connection_{std::move(connection)}, request_{std::move(request)} {}
-    ServerExchange(const ServerExchange&) = delete;
-    ServerExchange& operator=(const ServerExchange&) = delete;
-    ~ServerExchange() override {
-        if (!answered_.exchange(true)) {
-            connection_->deliver(internal_error_response(request_.request_id));
-        }
-        wipe_text(request_.authorization);
-        wipe_text(request_.path);
-        wipe_text(request_.query);
-    }
-
-    [[nodiscard]] const Request& request() const noexcept override { return request_; }
-
-    void respond(Response response) override {
-        const bool again = answered_.exchange(true);
-        OBL_ASSERT(!again);
-        connection_->deliver(std::move(response));
-    }
-
-    [[nodiscard]] std::unique_ptr<BodyStream> respond_stream(Response head) override {
-        const bool again = answered_.exchange(true);
-        OBL_ASSERT(!again);
-        auto gate = std::make_shared<StreamGate>();
-        auto stream = std::make_unique<ServerBodyStream>(connection_, gate);
-        connection_->deliver_stream(std::move(head), std::move(gate));
-        return stream;
-    }
-
-    // The handler threw: answered here unless it had answered before.
-    void fail(Response response) {
-        if (!answered_.exchange(true)) connection_->deliver(std::move(response));
-    }
-
-private:
-    const std::shared_ptr<Connection> connection_;
-    Request request_;
-    std::atomic<bool> answered_{false};
-};
 
 }  // namespace
 
