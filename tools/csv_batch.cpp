@@ -26,14 +26,23 @@ CellEdit edit_of(const Batch& batch, const CsvRow& row, const CsvCell& cell, std
             .item = static_cast<std::uint32_t>(item)};
 }
 
-// "lines" is the one part of an address that is a list; a cell fills its first element.
-void append_part(std::string& out, const std::string& part, const std::string& value) {
+// "lines" is the one part of an address that is a list: one string per line of the cell.
+void append_part(std::string& out, const std::string& part, std::string_view value) {
     append_json_string(out, part);
     out.push_back(':');
-    const bool is_list = part == "lines";
-    if (is_list) out.push_back('[');
+    if (part != "lines") {
+        append_json_string(out, value);
+        return;
+    }
+    out.push_back('[');
+    for (std::size_t end = value.find('\n'); end != std::string_view::npos;
+         end = value.find('\n')) {
+        append_json_string(out, value.substr(0, end));
+        out.push_back(',');
+        value.remove_prefix(end + 1);
+    }
     append_json_string(out, value);
-    if (is_list) out.push_back(']');
+    out.push_back(']');
 }
 
 // The items of one row.

@@ -1,6 +1,7 @@
 #include "tools/csv_verbs.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -61,8 +62,9 @@ CellResult part_of(const boost::json::value& item, const boost::json::value& val
     if (found == nullptr) return {{}, "PART_UNAVAILABLE"};
     if (!found->is_array()) return {cell_text(*found), {}};
     std::string lines;
+    bool is_first = true;
     for (const boost::json::value& line : found->get_array()) {
-        if (!lines.empty()) lines.push_back('\n');
+        if (!std::exchange(is_first, false)) lines.push_back('\n');
         lines += cell_text(line);
     }
     return {std::move(lines), {}};

@@ -391,7 +391,7 @@ private:
         head.append(" HTTP/1.1\r\nHost: ").append(target_.host_header);
         head.append("\r\nAccept: application/json, application/problem+json\r\n");
         if (!request.body.empty()) head += "Content-Type: application/json\r\n";
-        if (request.method != HttpMethod::get) {
+        if (request.method == HttpMethod::post || request.method == HttpMethod::put) {
             head += "Content-Length: " + std::to_string(request.body.size()) + "\r\n";
         }
         if (!request.idempotency_key.empty()) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <catch2/catch.hpp>
 
 #include "tests/tools/csv_fuzz.hpp"
@@ -148,6 +149,19 @@ TEST_CASE("a batch holds whole rows and never more than its limits", "[csv]") {
             CHECK(batch.items.size() <= 120);
         }
     }
+}
+
+TEST_CASE("the lines of an address are a list, whatever lines there are", "[csv]") {
+    const std::string text = "id,a,b\np1,\"x\ny\",Cork\np2,\"\n\nz\n\",\np3,,Gaillimh\n";
+    const std::vector<ColumnMap> maps{{"a", "address", "lines"}, {"b", "address", "city"}};
+    const Table table(text, "id", maps);
+    Kept kept;
+    const std::string tokens = tokenize(table, {}, kept);
+    REQUIRE(kept.size() == 3);
+    CHECK(boost::json::serialize(kept.at("obl1.t0").at("value")) ==
+          R"({"lines":["x","y"],"city":"Cork"})");
+    CHECK(boost::json::serialize(kept.at("obl1.t2").at("value")) == R"({"city":"Gaillimh"})");
+    CHECK(detokenize(Table(tokens, "", maps), {}, kept) == text);
 }
 
 TEST_CASE("people without a value are remembered for their consents", "[csv]") {

@@ -54,7 +54,7 @@ public:
         address.sin_family = AF_INET;
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         socklen_t size = sizeof address;
-        auto* const any = reinterpret_cast<sockaddr*>(&address);
+        auto* const any = static_cast<sockaddr*>(static_cast<void*>(&address));
         REQUIRE(::bind(listener_, any, size) == 0);
         REQUIRE(::listen(listener_, 8) == 0);
         REQUIRE(::getsockname(listener_, any, &size) == 0);

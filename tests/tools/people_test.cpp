@@ -7,6 +7,7 @@
 
 #include "tools/csv.hpp"
 #include "tools/people_names.hpp"
+#include "vault/policy/value.hpp"
 
 using namespace oubliette::tools;
 
@@ -47,6 +48,22 @@ TEST_CASE("synthetic people cannot be reached and differ", "[people]") {
     CHECK(has_newline);
     CHECK(has_quote);
     CHECK(has_comma);
+}
+
+TEST_CASE("the vault takes every synthetic value", "[people]") {
+    using namespace oubliette::policy;
+    const auto is_taken = [](FieldType type, const std::string& value) {
+        return check_value(type, ValueKind::text, value).has_value();
+    };
+    for (std::uint64_t number = 0; number < 2'000; ++number) {
+        const SyntheticPerson person = make_person(5, number);
+        INFO("number " << number);
+        CHECK(is_taken(FieldType::string, person.user_name));
+        CHECK(is_taken(FieldType::name, person.real_name));
+        CHECK(is_taken(FieldType::phone, person.mobile));
+        CHECK(is_taken(FieldType::email, person.email));
+        CHECK(is_taken(FieldType::address, person.address));
+    }
 }
 
 TEST_CASE("at least twelve countries are there", "[people]") {
