@@ -4,6 +4,7 @@
 #include "api/credentials.hpp"
 #include "crypto/encoding.hpp"
 #include "crypto/hash.hpp"
+#include "vault/policy/lint.hpp"
 
 // Policy and clients: API 4.
 

@@ -56,7 +56,7 @@ void write_chain_row(JsonWriter& json, const keys::ChainRow& row) {
 
 void write_receipt(JsonWriter& json, const ErasureRow& row) {
     const keys::Finality& finality = *row.finality;
-    json.begin_object().member("scope", name_of(row.scope));
+    json.begin_object().member("scope", oubliette::name_of(row.scope));
     hex_member(json, "request_id", row.id);
     hex_member(json, "commitment", row.commitment);
     hex_member(json, "r2", row.blind);
@@ -79,7 +79,7 @@ void write_erasure(JsonWriter& json, const ErasureRow& row, const ByteArray<32>*
     json.begin_object()
         .member("id", erasure_id_text(row.id))
         .member("state", name_of(row.state))
-        .member("scope", name_of(row.scope))
+        .member("scope", oubliette::name_of(row.scope))
         .member("ground", name_of(row.ground))
         .member("accepted_at", time_text(row.accepted));
     if (opening != nullptr) hex_member(json, "r", *opening);

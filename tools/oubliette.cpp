@@ -18,6 +18,8 @@ namespace {
 
 void add_verbs(CLI::App& program, Run& chosen) {
     // The vault itself.
+    add_init(program, chosen);
+    add_serve(program, chosen);
     add_backup(program, chosen);
     add_status(program, chosen);
     // Those who use it.
