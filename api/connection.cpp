@@ -5,6 +5,7 @@
 #include <ctime>
 #include <sys/socket.h>
 
+#include "api/answer_head.hpp"
 #include "api/problem.hpp"
 #include "api/server_exchange.hpp"
 #include "crypto/encoding.hpp"
@@ -35,50 +36,6 @@ std::string choose_request_id(std::string_view offered) {
     ByteArray<12> random{};
     crypto::random_bytes(random);
     return crypto::hex_encode(random);
-}
-
-std::string_view reason_of(unsigned status) noexcept {
-    switch (status) {
-    case 200: return "OK";
-    case 201: return "Created";
-    case 202: return "Accepted";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 409: return "Conflict";
-    case 410: return "Gone";
-    case 411: return "Length Required";
-    case 413: return "Content Too Large";
-    case 415: return "Unsupported Media Type";
-    case 417: return "Expectation Failed";
-    case 422: return "Unprocessable Content";
-    case 423: return "Locked";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    case 503: return "Service Unavailable";
-    case 505: return "HTTP Version Not Supported";
-    default: return "";
-    }
-}
-
-// A line break in a value that a handler took from data would let it write its own answer.
-bool is_header_text(std::string_view text) noexcept {
-    return std::all_of(text.begin(), text.end(), [](char letter) {
-        return static_cast<unsigned char>(letter) >= 0x20 && letter != 0x7F;
-    });
-}
-
-bool has_safe_headers(const Response& response) noexcept {
-    return is_header_text(response.content_type) &&
-           std::all_of(response.headers.begin(), response.headers.end(), [](const auto& header) {
-               return !header.first.empty() && is_header_text(header.first) &&
-                      is_header_text(header.second);
-           });
 }
 
 }  // namespace
@@ -341,7 +298,8 @@ void Connection::compose(Response response) {
     output_.clear();
     const std::size_t body_size = response.body.size();
     output_.reserve(512 + (body_size <= kCoalesceMax ? body_size : 0));
-    append_head(response);
+    append_answer_head(output_, response,
+                       {request_id_, loop_->date(), keep_alive_, stream_ != nullptr});
     if (body_size <= kCoalesceMax) {
         output_.append(response.body.expose());
     } else {
@@ -349,37 +307,6 @@ void Connection::compose(Response response) {
     }
     written_ = 0;
     enter(Phase::writing, loop_->front->limits.write);
-}
-
-void Connection::append_head(const Response& response) {
-    output_.append("HTTP/1.1 ");
-    output_.append(std::to_string(response.status));
-    output_.append(' ');
-    output_.append(reason_of(response.status));
-    output_.append("\r\nContent-Type: ");
-    output_.append(response.content_type);
-    if (stream_) {
-        output_.append("\r\nTransfer-Encoding: chunked");
-    } else {
-        output_.append("\r\nContent-Length: ");
-        output_.append(std::to_string(response.body.size()));
-    }
-    output_.append("\r\nDate: ");
-    output_.append(loop_->date());
-    output_.append("\r\nX-Request-Id: ");
-    output_.append(request_id_);
-    output_.append(
-        "\r\nCache-Control: no-store"
-        "\r\nStrict-Transport-Security: max-age=31536000"
-        "\r\nX-Content-Type-Options: nosniff\r\n");
-    for (const auto& [name, value] : response.headers) {
-        output_.append(name);
-        output_.append(": ");
-        output_.append(value);
-        output_.append("\r\n");
-    }
-    if (!keep_alive_) output_.append("Connection: close\r\n");
-    output_.append("\r\n");
 }
 
 Connection::Step Connection::write_answer() {

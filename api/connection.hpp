@@ -191,7 +191,6 @@ private:
     void fill_request(const RequestHead& head);
     void drop_input(std::size_t count) noexcept;
     void compose(Response response);
-    void append_head(const Response& response);
     void take_stream(Response head, std::shared_ptr<StreamGate> gate);
     void take_chunk(crypto::SecretBytes framed, bool is_last);
     void enter(Phase phase, std::chrono::milliseconds limit) noexcept;

@@ -12,7 +12,7 @@ namespace oubliette::api {
 namespace {
 
 void wipe_text(std::string& text) noexcept {
-    crypto::wipe({reinterpret_cast<Byte*>(text.data()), text.size()});
+    crypto::wipe({const_cast<Byte*>(bytes_of(text).data()), text.size()});
 }
 
 // One chunk of RFC 9112 section 7.1.
