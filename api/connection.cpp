@@ -147,7 +147,7 @@ Connection::Step Connection::begin_request(std::string_view head_bytes) {
         return Step::again;
     }
     count(loop_->counts.requests);
-    fill_request(*head);
+    begin_exchange(*head);
     keep_alive_ = head->keep_alive;
     const std::size_t body_size = head->content_length;
     drop_input(head_bytes.size());  // the views of `head` end here
@@ -158,7 +158,7 @@ Connection::Step Connection::begin_request(std::string_view head_bytes) {
     }
     std::optional<Response> early;
     try {
-        early = loop_->front->gate(request_, body_size);
+        early = loop_->front->gate(exchange_->request(), body_size);
     } catch (const Fault& fault) {
         early = problem_response(fault.kind(), request_id_);
     } catch (...) {
@@ -168,24 +168,32 @@ Connection::Step Connection::begin_request(std::string_view head_bytes) {
         compose(std::move(*early));
         return Step::again;
     }
-    request_.body = crypto::SecretBytes{body_size};
+    exchange_->incoming().body = crypto::SecretBytes{body_size};
     body_filled_ = 0;
     enter(Phase::body, loop_->front->limits.body);
     return Step::again;
 }
 
-void Connection::fill_request(const RequestHead& head) {
-    request_.method = head.method;
-    request_.path = head.path;
-    request_.query = head.query;
-    request_.authorization = head.authorization;
-    request_.content_type = head.content_type;
-    request_.idempotency_key = head.idempotency_key;
-    request_.prefer = head.prefer;
-    request_.traceparent = head.traceparent;
+void Connection::begin_exchange(const RequestHead& head) {
+    exchange_ = std::make_shared<ServerExchange>(shared_from_this());
+    Request& request = exchange_->incoming();
+    request.method = head.method;
+    request.path = head.path;
+    request.query = head.query;
+    request.authorization = head.authorization;
+    request.content_type = head.content_type;
+    request.idempotency_key = head.idempotency_key;
+    request.prefer = head.prefer;
+    request.traceparent = head.traceparent;
     request_id_ = choose_request_id(head.request_id);
-    request_.request_id = request_id_;
-    request_.client_san = client_san_;
+    request.request_id = request_id_;
+    request.client_san = client_san_;
+}
+
+void Connection::drop_exchange() noexcept {
+    if (!exchange_) return;
+    exchange_->abandon();
+    exchange_.reset();
 }
 
 void Connection::refuse_head(HeadError error) {
@@ -210,7 +218,7 @@ Connection::Step Connection::read_body() {
         compose(timeout_response(request_id_));
         return Step::again;
     }
-    const ByteSpan open = request_.body.expose_mut().subspan(body_filled_);
+    const ByteSpan open = exchange_->incoming().body.expose_mut().subspan(body_filled_);
     if (open.empty()) return hand_over();
     std::size_t read = std::min(open.size(), input_size_);
     if (read > 0) {
@@ -229,8 +237,7 @@ Connection::Step Connection::hand_over() {
     answered_early_ = false;
     phase_ = Phase::answering;
     deadline_ = SteadyTime::max();  // the handler's own business; it always answers
-    const auto exchange =
-        std::make_shared<ServerExchange>(shared_from_this(), std::exchange(request_, {}));
+    const auto exchange = std::exchange(exchange_, nullptr);
     try {
         loop_->front->handler(exchange);
     } catch (const Fault& fault) {
@@ -293,6 +300,7 @@ void Connection::take_answer(Response response) {
 }
 
 void Connection::compose(Response response) {
+    drop_exchange();  // if it is answered before the handler has seen it
     if (!has_safe_headers(response)) response = internal_error_response(request_id_);
     keep_alive_ = keep_alive_ && !answered_early_ && !loop_->is_draining() && !stream_;
     output_.clear();
@@ -385,7 +393,7 @@ void Connection::close() noexcept {
     socket_.close(ignored);
     output_.clear(0);
     body_ = {};
-    request_ = {};
+    drop_exchange();
     loop_->forget(shared_from_this());
 }
 

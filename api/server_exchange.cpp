@@ -61,8 +61,8 @@ private:
 
 }  // namespace
 
-ServerExchange::ServerExchange(std::shared_ptr<Connection> connection, Request request) noexcept
-    : connection_{std::move(connection)}, request_{std::move(request)} {}
+ServerExchange::ServerExchange(std::shared_ptr<Connection> connection) noexcept
+    : connection_{std::move(connection)} {}
 
 ServerExchange::~ServerExchange() {
     if (!answered_.exchange(true)) {

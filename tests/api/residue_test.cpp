@@ -72,13 +72,18 @@ private:
     [[noreturn]] static void serve(int end, int other_end, int out) {
         ::close(other_end);
         {
-            const RunningServer running{[](const ExchangePtr& exchange) {
-                if (exchange->request().path != "/keep") return echo(exchange);
-                // The positive control: a program that forgets to wipe.
-                static std::string kept;
-                kept = text_of(exchange->request().body.expose());
-                exchange->respond(text_response("kept"));
-            }};
+            const RunningServer running{
+                [](const ExchangePtr& exchange) {
+                    if (exchange->request().path != "/keep") return echo(exchange);
+                    // The positive control: a program that forgets to wipe.
+                    static std::string kept;
+                    kept = text_of(exchange->request().body.expose());
+                    exchange->respond(text_response("kept"));
+                },
+                [](const Request& request, std::size_t /*body_size*/) -> std::optional<Response> {
+                    if (request.path != "/refused") return std::nullopt;
+                    return text_response("refused");
+                }};
             const std::uint16_t port = running.port();
             char byte = 0;
             const bool told = ::write(out, &port, sizeof port) == sizeof port;
@@ -120,6 +125,9 @@ TEST_CASE("bodies and keys are gone from memory while their connections are stil
             clients.back()->send(post("/x", key, i % 2 == 0 ? value : large));
             REQUIRE(clients.back()->receive().value().status == 200);
         }
+        clients.back()->send("GET /refused HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + key +
+                             "\r\n\r\n");
+        REQUIRE(clients.back()->receive().value().body == "refused");
         clients.back()->send(post("/x", key, value).substr(0, 40));  // and half a request
     }
     std::this_thread::sleep_for(std::chrono::milliseconds{300});
