@@ -23,8 +23,8 @@ struct TableId {
     friend bool operator==(TableId, TableId) = default;
 };
 
-inline constexpr std::size_t kKeySizeMax = 511;        // bytes
-inline constexpr std::size_t kValueSizeMax = 65'535;   // bytes; longer values are chunked above
+inline constexpr std::size_t kKeySizeMax = 511;       // bytes
+inline constexpr std::size_t kValueSizeMax = 65'535;  // bytes; longer values are chunked above
 
 // A snapshot. Views returned by it are valid until it is destroyed, or, in a WriteView, until the
 // next write. Belongs to one thread. Throws Fault{storage}.
@@ -71,17 +71,21 @@ public:
     [[nodiscard]] virtual std::unique_ptr<ReadView> read() const = 0;
 
     // Runs `work` in a write transaction: durable when this returns, without any effect when it
-    // throws. Whatever `work` throws is passed on. Throws Fault{storage_full} when the map cannot
-    // grow any more, Fault{storage} for everything else; after a Fault{storage} that `healthy()`
-    // does not survive the process must end (a failed flush is never retried).
+    // throws. Whatever `work` throws is passed on. `work` may run more than once (the map grows
+    // between two runs), each time on the last commit, so it must start from nothing each time.
+    // REQUIRES: this thread holds no ReadView of this store.
+    // Throws Fault{storage_full} when there is no room (without use_reserve(): no room outside
+    // the reserve), Fault{storage} for everything else; after a Fault{storage} that `healthy()`
+    // does not survive the process must end (a failed flush is never retried) and neither reads
+    // nor writes are served.
     virtual void write(FunctionRef<void(WriteView&)> work) = 0;
 
     [[nodiscard]] virtual bool healthy() const noexcept = 0;
 
     struct Usage {
-        std::uint64_t bytes_used;   // pages in use
-        std::uint64_t bytes_map;    // size of the map now
-        std::uint64_t bytes_max;    // the map never grows beyond this
+        std::uint64_t bytes_used;  // pages in use
+        std::uint64_t bytes_map;   // size of the map now
+        std::uint64_t bytes_max;   // the map never grows beyond this
     };
     [[nodiscard]] virtual Usage usage() const = 0;
 
@@ -92,12 +96,12 @@ public:
 
 // Cost and bounds of one store.
 struct StoreOptions {
-    std::uint64_t bytes_max = 64ULL << 30;       // upper bound of the map
-    std::uint64_t bytes_initial = 64ULL << 20;   // the map starts so and doubles
-    std::uint64_t bytes_reserve = 16ULL << 20;   // kept for writes that called use_reserve()
-    unsigned readers_max = 256;                  // concurrent snapshots
-    bool read_only = false;   // for a copy: no lock file, nothing is written, another process may
-                              // have it open only if it never writes meanwhile
+    std::uint64_t bytes_max = 64ULL << 30;      // upper bound of the map
+    std::uint64_t bytes_initial = 64ULL << 20;  // the map starts so and doubles
+    std::uint64_t bytes_reserve = 16ULL << 20;  // kept for writes that called use_reserve()
+    unsigned readers_max = 256;                 // concurrent snapshots
+    bool read_only = false;  // for a copy: no lock file, nothing is written, another process may
+                             // have it open only if it never writes meanwhile
 };
 
 // Opens or creates the LMDB store in `directory` (created 0700, files 0600) with the tables of
