@@ -36,11 +36,11 @@ def page_id(prefix):
 
 
 def system(tenant, kind, recipient, kid):
-    return number(tenant, 12) + number(0, 6) + number(kind, 6) + number(recipient, 14) + number(kid, 16)
+    return system_recipient(tenant, kind, recipient) + number(kid, 16)
 
 
-def recipient(tenant, kind, recipient_):
-    return number(tenant, 12) + number(0, 6) + number(kind, 6) + number(recipient_, 14)
+def system_recipient(tenant, kind, recipient):
+    return number(tenant, 12) + number(0, 6) + number(kind, 6) + number(recipient, 14)
 
 
 def bank(tenant, class_, bank_):
@@ -151,7 +151,7 @@ def main():
         "tenant 7": number(7, 12),
         "class 7 people": number(7, 12) + number(1, 6),
         "system 7 1 300 5": system(7, 1, 300, 5),
-        "recipient 7 1 300": recipient(7, 1, 300),
+        "recipient 7 1 300": system_recipient(7, 1, 300),
         "bank 7 people 3": bank(7, 1, 3),
         "bank 7 handles 3": bank(7, 2, 3),
         "person 7 3 703710": who,
