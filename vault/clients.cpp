@@ -87,13 +87,17 @@ std::optional<ClientRow> decode(std::uint16_t number, policy::RecipientId recipi
     return row;
 }
 
-crypto::Hash verifier_of(const crypto::SubKey& key, ByteView secret) {
+}  // namespace
+
+crypto::SubKey verifier_key_of(crypto::KeyView leaf) noexcept {
+    return crypto::derive_subkey(leaf, crypto::KdfContext::system, keys::subkey::kApiKeyVerifier);
+}
+
+crypto::Hash verifier_of(const crypto::SubKey& key, ByteView secret) noexcept {
     crypto::Hash hash{};
     crypto::blake2b_keyed(key.expose(), {secret}, hash);
     return hash;
 }
-
-}  // namespace
 
 std::optional<Role> find_role(std::string_view name) noexcept {
     const auto found = std::ranges::find(kRoles, name, &RoleName::name);
@@ -146,8 +150,7 @@ std::shared_ptr<const Clients::Entry> Clients::entry_of(const ClientRow& row) co
             throw Fault{FaultKind::corrupt, "the leaf of an API key cannot be derived"};
         }
         entry->row.keys.push_back(key);
-        entry->verifier_keys.push_back(crypto::derive_subkey(
-            leaf.seed.expose(), crypto::KdfContext::system, keys::subkey::kApiKeyVerifier));
+        entry->verifier_keys.push_back(verifier_key_of(leaf.seed.expose()));
     }
     return entry;
 }
@@ -192,8 +195,7 @@ ApiKey Clients::enrol(store::WriteView& view, ClientRow& row, std::uint16_t key_
     if (client_leaf.state != keys::NodeState::whole || key_leaf.state != keys::NodeState::whole) {
         throw Fault{FaultKind::corrupt, "a fresh client number has no living leaf"};
     }
-    const auto verifier_key = crypto::derive_subkey(
-        key_leaf.seed.expose(), crypto::KdfContext::system, keys::subkey::kApiKeyVerifier);
+    const auto verifier_key = verifier_key_of(key_leaf.seed.expose());
     row.keys.push_back({key_number, verifier_of(verifier_key, key.secret.expose())});
 
     const auto row_key = crypto::derive_subkey(

@@ -78,6 +78,10 @@ struct ClientRow {
     std::vector<Verifier> keys;
 };
 
+// What is stored of an API key, from the leaf of (kind api_key, recipient, key number).
+[[nodiscard]] crypto::SubKey verifier_key_of(crypto::KeyView leaf) noexcept;
+[[nodiscard]] crypto::Hash verifier_of(const crypto::SubKey& key, ByteView secret) noexcept;
+
 // All living clients, in memory. Immutable snapshots, replaced as a whole: a revocation acts on
 // the next request, also on connections that are open. Thread-safe.
 class Clients {

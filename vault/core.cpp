@@ -55,7 +55,7 @@ void Writing::unindex(const IndexEntry& entry) { core.group_.unindex.push_back(e
 
 void Writing::enqueue(const QueueRow& row) {
     view.use_reserve();
-    view.put(Tables::kQueue, row.revocation.id, encode(row));
+    write_queued(view, row);
 }
 
 // ---- Opening -------------------------------------------------------------------------------
@@ -168,16 +168,7 @@ void Core::start_committer() {
 }
 
 void Core::resume_revocations() {
-    std::vector<QueueRow> rows;
-    {
-        const auto view = store->read();
-        view->scan(Tables::kQueue, {}, {}, [&](ByteView key, ByteView value) {
-            const auto row = decode_queue_row(ByteReader{key}.array<16>(), value);
-            if (!row) throw Fault{FaultKind::corrupt, "a waiting revocation is damaged"};
-            rows.push_back(*row);
-            return true;
-        });
-    }
+    std::vector<QueueRow> rows = read_queue(*store->read());
     // What a keeper remembers and this copy of the data does not: it happened, so it is recorded.
     for (const keys::Revocation& revocation : plane->remembered()) {
         const auto same = [&](const QueueRow& row) { return row.revocation.id == revocation.id; };
@@ -185,10 +176,10 @@ void Core::resume_revocations() {
         rows.push_back({revocation, now()});
         committer_->run([&](store::WriteView& view) {
             view.use_reserve();
-            view.put(Tables::kQueue, revocation.id, encode(rows.back()));
+            write_queued(view, rows.back());
             const bool has_receipt = revocation.scope == keys::RevocationScope::subject ||
                                      revocation.scope == keys::RevocationScope::field;
-            if (!has_receipt || view.get(Tables::kErasures, revocation.id)) return;
+            if (!has_receipt || read_erasure(view, revocation.id)) return;
             ErasureRow erasure;
             erasure.id = revocation.id;
             erasure.scope = revocation.scope;
@@ -196,7 +187,7 @@ void Core::resume_revocations() {
             erasure.accepted = now();
             erasure.commitment = revocation.opening_commitment;
             erasure.blind = revocation.blind;
-            view.put(Tables::kErasures, revocation.id, encode(erasure));
+            write_erasure(view, erasure);
         });
     }
     for (QueueRow& row : rows) {
@@ -214,10 +205,7 @@ ByteArray<16> Core::fingerprint(std::uint16_t field, ByteView normalised) const 
     if (leaf.state != NodeState::whole) {
         throw Fault{FaultKind::corrupt, "the index key cannot be derived"};
     }
-    const auto key = crypto::derive_subkey(leaf.seed.expose(), crypto::KdfContext::index, field);
-    ByteArray<16> out{};
-    crypto::blake2b_keyed(key.expose(), {normalised}, out);
-    return out;
+    return people::fingerprint_of(leaf.seed.expose(), field, normalised);
 }
 
 Result<keys::SubjectNumber> Core::find_number(const store::ReadView& view,
@@ -299,11 +287,7 @@ void Core::append(store::WriteView& view, PendingEntry& pending) {
             numbers.next = people->reserve_audit_numbers(view, *pending.subject, fixed);
             numbers.end = numbers.next + people::People::kAuditReserve;
         }
-        const auto key = crypto::derive_subkey(fixed.expose(), crypto::KdfContext::audit,
-                                               keys::subkey::kAuditPseudonym);
-        Bytes n;
-        ByteWriter{n}.le64(numbers.next++);
-        crypto::blake2b_keyed(key.expose(), {n}, pending.entry.pseudonym);
+        pending.entry.pseudonym = audit::pseudonym_of(fixed, numbers.next++);
     }
     log_->append(pending.entry);
 }
@@ -355,12 +339,7 @@ keys::SubjectNumber Core::next_number() {
 }
 
 std::optional<ErasureRow> Core::find_erasure(const keys::RequestId& id) const {
-    const auto view = store->read();
-    const auto row = view->get(Tables::kErasures, id);
-    if (!row) return std::nullopt;
-    const auto erasure = decode_erasure_row(id, *row);
-    if (!erasure) throw Fault{FaultKind::corrupt, "an erasure's row is damaged"};
-    return erasure;
+    return read_erasure(*store->read(), id);
 }
 
 }  // namespace oubliette

@@ -11,11 +11,6 @@ struct ErasureWork {
     Core::Revoking revoking;
 };
 
-// Commitment to the external id that only the holder of `opening` can open (KEYS 5.5).
-crypto::Hash commitment_of(const ByteArray<32>& opening, std::string_view external_id) {
-    return crypto::sha256({bytes_of("obl/rcpt/1"), opening, bytes_of(external_id)});
-}
-
 void note(Writing& writing, const Caller& caller, audit::Action action,
           std::optional<keys::SubjectNumber> subject, std::optional<Refusal> refusal,
           const keys::RequestId& id) {
@@ -85,7 +80,7 @@ void accept(Writing& writing, const Caller& caller, std::string_view subject, Gr
     row.commitment = revocation.opening_commitment;
     row.blind = revocation.blind;
     row.audit_index = writing.core.next_audit_index();
-    writing.view.put(Tables::kErasures, row.id, encode(row));
+    write_erasure(writing.view, row);
     const bool is_field = revocation.scope == keys::RevocationScope::field;
     note(writing, caller, is_field ? audit::Action::delete_field : audit::Action::erase_accepted,
          std::nullopt, std::nullopt, row.id);

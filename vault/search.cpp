@@ -66,9 +66,7 @@ void Vault::match(const Caller& caller, const MatchRequest& request, Done<bool> 
             const bool is_match =
                 stored && candidate &&
                 crypto::equal_constant_time(stored->expose(), candidate->expose());
-            if (!is_match) {
-                core_->match_limit.failed(token->subject, token->field, disclosing.now());
-            }
+            if (is_match) core_->match_limit.right(token->subject, token->field);
             result = is_match;
         }
         disclosing.note(token->subject, token->field,

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "crypto/byte_io.hpp"
+#include "crypto/secret.hpp"
 #include "vault/clock.hpp"
 #include "vault/result.hpp"
 
@@ -61,6 +62,9 @@ struct Entry {
     std::uint16_t failed_steps = 0;
     ByteArray<16> object{};
 };
+
+// The pseudonym of the person with this S_fix in the person's entry number `n`.
+[[nodiscard]] ByteArray<16> pseudonym_of(const crypto::Seed& fixed, std::uint64_t n) noexcept;
 
 // Appends the entry's canonical bytes.
 void encode(const Entry& entry, Bytes& out);

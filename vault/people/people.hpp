@@ -5,7 +5,7 @@
 
 #include "vault/keys/key_plane.hpp"
 #include "vault/keys/leaf_cache.hpp"
-#include "vault/people/records.hpp"
+#include "vault/people/boxes.hpp"
 #include "vault/store/store.hpp"
 
 // One person's rows, opened and written: the state that decisions need, values, consent markers,
@@ -131,6 +131,8 @@ private:
                                                   const crypto::Seed& fixed, ByteView row) const;
     [[nodiscard]] keys::NodeState value_key(SubjectNumber number, std::uint32_t item,
                                             const Header& header, crypto::ValueKey& out) const;
+    [[nodiscard]] BoxSalt fresh_salt(const store::ReadView& view, SubjectNumber number,
+                                     policy::FieldId field) const;
     [[nodiscard]] Result<OpenedValue> open_row(SubjectNumber number, ByteView key,
                                                ByteView row) const;
     [[nodiscard]] policy::SubjectState rebuilt_state(const store::ReadView& view,
