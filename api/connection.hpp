@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -12,6 +13,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "api/request_head.hpp"
@@ -19,7 +21,7 @@
 #include "api/wiped_buffer.hpp"
 
 // Inside the server: one event loop and its connections. A connection lives on one loop and is
-// touched by that loop's thread only; the one way in from other threads is Loop::post_answer().
+// touched by that loop's thread only; the one way in from other threads is Loop::post().
 
 namespace oubliette::api {
 
@@ -64,16 +66,34 @@ struct AtomicCounts {
     std::atomic<std::uint64_t> framing_errors{0};
 };
 
-// What all loops share. Immutable once the server runs, but for the tally.
+// What all loops share. Immutable once the server runs, but for the last two.
 struct Front {
     ServerLimits limits;
     TlsContext tls;
     HeaderGate gate;
     Handler handler;
     AddressTally tally;
+    std::atomic<bool> is_stopping{false};  // from then on every answer closes its connection
 };
 
 class Connection;
+class ServerExchange;
+
+// Where a thread that streams a body waits for the connection. Thread-safe.
+class StreamGate {
+public:
+    // True once the connection has taken everything so far; false if it is closed.
+    [[nodiscard]] bool wait_until_ready();
+    void set_busy();
+    void set_ready();
+    void set_closed();
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool ready_ = false;
+    bool closed_ = false;
+};
 
 // One thread's event loop. Outlives its thread as long as an exchange refers to it.
 class Loop : public std::enable_shared_from_this<Loop> {
@@ -84,14 +104,18 @@ public:
     void run();
     void start_draining();  // from any thread
     void adopt(Socket socket, const std::string& address);
-    // Hands an answer to the loop's thread; drops it if the loop has ended.
-    void post_answer(std::shared_ptr<Connection> connection, Response response);
+    // Runs `work` on the loop's thread; drops it if the loop has ended.
+    template <class Work>
+    void post(Work work) {
+        const std::lock_guard lock{post_mutex_};
+        if (!ended_) boost::asio::post(io, std::move(work));
+    }
     [[nodiscard]] bool is_on_thread() const noexcept {
         return thread_.load(std::memory_order_relaxed) == std::this_thread::get_id();
     }
     // "Sun, 22 Nov 2026 18:27:09 GMT", made once per second.
     [[nodiscard]] std::string_view date();
-    [[nodiscard]] bool is_draining() const noexcept { return draining_; }
+    [[nodiscard]] bool is_draining() const noexcept { return front->is_stopping; }
     void forget(const std::shared_ptr<Connection>& connection);
 
     boost::asio::io_context io{1};
@@ -126,6 +150,11 @@ public:
     void take_answer(Response response);
     // From any thread.
     void deliver(Response response);
+    // Sends the head of an answer whose body comes in chunks, each after the gate said ready. From
+    // any thread; so are the two below.
+    void deliver_stream(Response head, std::shared_ptr<StreamGate> gate);
+    void deliver_chunk(crypto::SecretBytes framed, bool is_last);
+    void abandon_stream();
     // Called by the loop when the deadline has passed.
     void expire();
     void drain();
@@ -140,6 +169,7 @@ private:
         body,
         answering,
         writing,
+        streaming,
         lingering,
         closed
     };
@@ -159,9 +189,12 @@ private:
     Step step_for(TlsStatus status) noexcept;
 
     void refuse_head(HeadError error);
-    void fill_request(const RequestHead& head);
+    void begin_exchange(const RequestHead& head);
+    void drop_exchange() noexcept;
     void drop_input(std::size_t count) noexcept;
     void compose(Response response);
+    void take_stream(Response head, std::shared_ptr<StreamGate> gate);
+    void take_chunk(crypto::SecretBytes framed, bool is_last);
     void enter(Phase phase, std::chrono::milliseconds limit) noexcept;
 
     const std::shared_ptr<Loop> loop_;
@@ -177,16 +210,17 @@ private:
 
     std::array<Byte, kHeadSizeMax> input_{};
     std::size_t input_size_ = 0;
-    std::size_t searched_ = 0;  // no head ends before this position
-    std::string request_id_;    // of the exchange in flight
-    Request request_;
+    std::size_t searched_ = 0;                  // no head ends before this position
+    std::string request_id_;                    // of the exchange in flight
+    std::shared_ptr<ServerExchange> exchange_;  // while its request is still coming in
     std::size_t body_filled_ = 0;
     std::string client_san_;
 
-    WipedBuffer output_;        // head of the answer, and its body if that is short
-    crypto::SecretBytes body_;  // of the answer, if it is long
-    std::size_t written_ = 0;   // of output_ and body_ together
-    std::size_t lingered_ = 0;  // bytes thrown away after the last answer
+    WipedBuffer output_;                  // head of the answer, and its body if that is short
+    crypto::SecretBytes body_;            // of the answer, if it is long
+    std::size_t written_ = 0;             // of output_ and body_ together
+    std::shared_ptr<StreamGate> stream_;  // set while a body is streamed
+    std::size_t lingered_ = 0;            // bytes thrown away after the last answer
 };
 
 }  // namespace oubliette::api

@@ -302,6 +302,18 @@ Result<JsonValue> JsonDocument::parse(ByteView text, const JsonLimits& limits) {
     return JsonValue{*this, 0};
 }
 
+bool is_json_media_type(std::string_view content_type) noexcept {
+    const auto same = [](char a, char b) {
+        return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b;
+    };
+    constexpr std::array<std::string_view, 4> kForms{
+        "application/json", "application/json; charset=utf-8", "application/json;charset=utf-8",
+        "application/json; charset=\"utf-8\""};
+    return std::any_of(kForms.begin(), kForms.end(), [&](std::string_view form) {
+        return std::equal(content_type.begin(), content_type.end(), form.begin(), form.end(), same);
+    });
+}
+
 JsonType JsonValue::type() const noexcept {
     return document_->nodes_[index_].type;
 }

@@ -103,6 +103,9 @@ private:
     std::vector<std::string_view> names_;  // scratch for finding repeated names
 };
 
+// True for "application/json", perhaps with charset=utf-8: all else is MEDIA_TYPE.
+[[nodiscard]] bool is_json_media_type(std::string_view content_type) noexcept;
+
 // Ranges for `for`.
 class JsonValue::Items {
 public:

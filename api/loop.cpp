@@ -12,6 +12,29 @@ constexpr std::chrono::milliseconds kTick{100};  // how late a deadline may be n
 
 }  // namespace
 
+bool StreamGate::wait_until_ready() {
+    std::unique_lock lock{mutex_};
+    changed_.wait(lock, [this] { return ready_ || closed_; });
+    return !closed_;
+}
+
+void StreamGate::set_busy() {
+    const std::lock_guard lock{mutex_};
+    ready_ = false;
+}
+
+void StreamGate::set_ready() {
+    const std::lock_guard lock{mutex_};
+    ready_ = true;
+    changed_.notify_all();
+}
+
+void StreamGate::set_closed() {
+    const std::lock_guard lock{mutex_};
+    closed_ = true;
+    changed_.notify_all();
+}
+
 bool AddressTally::admit(const std::string& address, const ServerLimits& limits) {
     const std::lock_guard lock{mutex_};
     if (open_ >= limits.connections_max) return false;
@@ -73,15 +96,6 @@ void Loop::adopt(Socket socket, const std::string& address) {
 
 void Loop::forget(const std::shared_ptr<Connection>& connection) {
     connections_.erase(connection);
-}
-
-void Loop::post_answer(std::shared_ptr<Connection> connection, Response response) {
-    const std::lock_guard lock{post_mutex_};
-    if (ended_) return;
-    boost::asio::post(
-        io, [connection = std::move(connection), response = std::move(response)]() mutable {
-            connection->take_answer(std::move(response));
-        });
 }
 
 // One timer for all connections of the loop: a timer object per operation costs more than a

@@ -222,6 +222,7 @@ void Server::start() {
 
 void Server::stop() {
     if (std::exchange(state_->stopped, true)) return;
+    state_->front->is_stopping = true;
     for (const auto& listener : state_->listeners) listener->close();
     if (state_->threads.empty()) {  // start() failed or was not called: nobody runs the loops
         for (const auto& loop : state_->loops) loop->io.poll();

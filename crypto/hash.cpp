@@ -54,6 +54,18 @@ Hash sha256(std::initializer_list<ByteView> parts) noexcept {
     return out;
 }
 
+Sha256::Sha256() noexcept { crypto_hash_sha256_init(&state_); }
+
+void Sha256::update(ByteView piece) noexcept {
+    if (!piece.empty()) crypto_hash_sha256_update(&state_, piece.data(), piece.size());
+}
+
+Hash Sha256::digest() noexcept {
+    Hash hash{};
+    crypto_hash_sha256_final(&state_, hash.data());
+    return hash;
+}
+
 bool equal_constant_time(ByteView a, ByteView b) noexcept {
     return a.size() == b.size() && (a.empty() || sodium_memcmp(a.data(), b.data(), a.size()) == 0);
 }

@@ -3,6 +3,8 @@
 #include <initializer_list>
 #include <string_view>
 
+#include <sodium/crypto_hash_sha256.h>
+
 #include "crypto/secret.hpp"
 
 // Hashes. Thread-safe.
@@ -19,6 +21,18 @@ void blake2b_keyed(KeyView key, std::initializer_list<ByteView> parts, ByteSpan 
 
 // SHA-256 of the concatenation of `parts`.
 [[nodiscard]] Hash sha256(std::initializer_list<ByteView> parts) noexcept;
+
+// SHA-256 of a stream of pieces. One thread at a time.
+class Sha256 {
+public:
+    Sha256() noexcept;
+    void update(ByteView piece) noexcept;
+    // The hash of everything so far; ends the object's use.
+    [[nodiscard]] Hash digest() noexcept;
+
+private:
+    crypto_hash_sha256_state state_;
+};
 
 // True if equal; time does not depend on the contents. False if the sizes differ.
 [[nodiscard]] bool equal_constant_time(ByteView a, ByteView b) noexcept;

@@ -1,7 +1,6 @@
 #include "vault/clients.hpp"
 
 #include <algorithm>
-#include <array>
 
 #include "crypto/box.hpp"
 #include "crypto/byte_io.hpp"
@@ -13,17 +12,6 @@
 
 namespace oubliette {
 namespace {
-
-struct RoleName {
-    Role role;
-    std::string_view name;
-};
-constexpr std::array<RoleName, 6> kRoles{{{Role::app, "app"},
-                                          {Role::privacy_officer, "privacy_officer"},
-                                          {Role::key_operator, "key_operator"},
-                                          {Role::policy_admin, "policy_admin"},
-                                          {Role::auditor, "auditor"},
-                                          {Role::legal, "legal"}}};
 
 constexpr std::size_t kNameSizeMax = 64;  // bytes
 constexpr std::size_t kSanSizeMax = 255;  // bytes
@@ -99,15 +87,6 @@ crypto::Hash verifier_of(const crypto::SubKey& key, ByteView secret) noexcept {
     return hash;
 }
 
-std::optional<Role> find_role(std::string_view name) noexcept {
-    const auto found = std::ranges::find(kRoles, name, &RoleName::name);
-    return found == kRoles.end() ? std::nullopt : std::optional{found->role};
-}
-
-std::string_view name_of(Role role) noexcept {
-    const auto found = std::ranges::find(kRoles, role, &RoleName::role);
-    return found == kRoles.end() ? "" : found->name;
-}
 
 struct Clients::Entry {
     ClientRow row;

@@ -11,6 +11,7 @@
 #include "vault/clock.hpp"
 #include "vault/keys/key_plane.hpp"
 #include "vault/policy/gate.hpp"
+#include "vault/roles.hpp"
 #include "vault/store/store.hpp"
 
 // Who may call. A client belongs to one recipient and has roles; its row is a box under its own
@@ -28,25 +29,14 @@
 
 namespace oubliette {
 
-enum class Role : std::uint16_t {
-    app = 1,
-    privacy_officer = 2,
-    key_operator = 4,
-    policy_admin = 8,
-    auditor = 16,
-    legal = 32,
-};
-[[nodiscard]] std::optional<Role> find_role(std::string_view name) noexcept;
-[[nodiscard]] std::string_view name_of(Role role) noexcept;
-
 // An authenticated caller. Never made from anything in the request's body.
 struct Caller {
     std::uint16_t client = 0;
     policy::RecipientId recipient{};
-    std::uint16_t roles = 0;
+    RoleMask roles = 0;
 
     [[nodiscard]] bool has(Role role) const noexcept {
-        return (roles & static_cast<std::uint16_t>(role)) != 0;
+        return (roles & static_cast<RoleMask>(role)) != 0;
     }
 };
 

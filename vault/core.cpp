@@ -92,6 +92,7 @@ Core::~Core() {
     plane->stop();  // no more callbacks into the committer
     committer_.reset();
     try {
+        forget_finished();
         write_state_record();
     } catch (const Fault&) {
         // The next start reads an older record: it is a lower bound, which is safe.

@@ -157,6 +157,7 @@ private:
     void keep_house();
     void write_state_record();
     void submit_due_superseded();
+    void forget_finished();
 
     // ---- committer's thread only
     std::unique_ptr<audit::AuditLog> log_;
@@ -172,6 +173,9 @@ private:
     keys::StateRecord state_;          // as of the last commit
     keys::StateRecord recorded_state_; // as of the last write to the keepers
     std::uint64_t sequence_ = 0;       // of the transaction under way: committer's thread
+
+    std::mutex forget_mutex_;
+    std::vector<keys::RequestId> to_forget_;  // final and durable; keepers may forget them
 
     std::set<keys::RequestId> superseded_submitted_;  // house thread only
 

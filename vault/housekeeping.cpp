@@ -82,6 +82,7 @@ void Core::keep_house() {
         if (stopping_) return;
         try {
             (void)policies->refresh(now());
+            forget_finished();
             if (tick % kStateRecordEvery == 0) write_state_record();
             if (tick % kSupersededEvery == 0) submit_due_superseded();
         } catch (const Fault&) {
@@ -100,6 +101,15 @@ void Core::write_state_record() {
     if (state == recorded_state_) return;
     plane->write_state_record(state);
     recorded_state_ = state;
+}
+
+void Core::forget_finished() {
+    std::vector<keys::RequestId> ids;
+    {
+        const std::scoped_lock lock{forget_mutex_};
+        ids.swap(to_forget_);
+    }
+    if (!ids.empty()) plane->forget(ids);
 }
 
 // Values that were replaced lose their keys in one group, not one by one.

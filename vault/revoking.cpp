@@ -63,7 +63,11 @@ void Core::finish_revocation(const std::shared_ptr<Revoking>& revoking,
         // Not durable: keepers go on remembering, and the next start runs this again.
         if (fault != nullptr) return;
         if (has_receipt(revoking->row.revocation.scope)) --erasures_waiting_;
-        plane->forget({revoking->row.revocation.id});
+        {
+            // Together once a second: each time costs a flush on every keeper.
+            const std::scoped_lock lock{forget_mutex_};
+            to_forget_.push_back(revoking->row.revocation.id);
+        }
         if (revoking->on_final && *finished) revoking->on_final(**finished);
         if (revoking->subject) remove_rows_later(*revoking->subject);
     });

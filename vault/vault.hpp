@@ -146,6 +146,11 @@ struct SearchAnswer {
     std::vector<std::string> subjects;
 };
 
+struct Decision {
+    std::optional<Refusal> refusal;  // of the first step that fails; nullopt = allowed
+    std::string transform;           // name of what would be applied
+};
+
 struct ConsentRecord {
     std::string slot;
     bool granted = false;
@@ -219,6 +224,8 @@ public:
     void search(const Caller& caller, const SearchRequest& request,
                         Done<SearchAnswer> done);
     void match(const Caller& caller, const MatchRequest& request, Done<bool> done);
+    // REQUIRES: exactly one field.
+    void decide(const Caller& caller, const ReadRequest& request, Done<Decision> done);
     void put_consent(const Caller& caller, std::string_view subject,
                              const ConsentInput& consent, Done<ConsentRecord> done);
     void list_consents(const Caller& caller, std::string_view subject,

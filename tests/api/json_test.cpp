@@ -214,3 +214,13 @@ TEST_CASE("what the writer writes the decoder reads", "[api][json]") {
     CHECK(root->find("items")->raw() == "[-1,18446744073709551615,true,null,{},[],1.50]");
     CHECK(root->find_text("last") == "");
 }
+
+TEST_CASE("only JSON in UTF-8 is a JSON media type", "[api][json]") {
+    CHECK(is_json_media_type("application/json"));
+    CHECK(is_json_media_type("Application/JSON; charset=UTF-8"));
+    for (const char* const type :
+         {"", "text/json", "application/json; charset=latin1", "application/jsonx",
+          "application/problem+json", "application/json;", "application/json, text/plain"}) {
+        CHECK_FALSE(is_json_media_type(type));
+    }
+}

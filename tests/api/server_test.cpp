@@ -432,3 +432,53 @@ TEST_CASE("with no descriptor left the server hangs up and goes on later", "[api
     CHECK(TlsClient{running.port()}.is_connected());
     CHECK(running.server.counts().refused >= 1);
 }
+
+TEST_CASE("a body of unknown size is streamed in chunks", "[api][server]") {
+    std::vector<std::thread> threads;
+    std::atomic<bool> was_stopped{false};
+    {
+        const RunningServer running{[&](const ExchangePtr& exchange) {
+            threads.emplace_back([exchange, &was_stopped] {
+                const auto stream = exchange->respond_stream(text_response(""));
+                const std::string chunk(30'000, 'c');
+                const std::string& path = exchange->request().path;
+                const int count = path == "/endless" ? 1'000'000 : 100;
+                bool open = true;
+                for (int i = 0; i < count && open; ++i) open = stream->write(bytes_of(chunk));
+                if (path == "/endless") was_stopped = !open;
+                if (path == "/whole") stream->finish();
+            });
+        }};
+        const auto ask = [&](TlsClient& client, const std::string& path) {
+            client.send("GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n");
+            return client.receive().value();
+        };
+        const auto drain = [](TlsClient& client) {
+            std::string bytes;
+            while (auto more = client.receive_bytes()) bytes += *more;
+            return bytes;
+        };
+        TlsClient whole{running.port()};
+        const Answer head = ask(whole, "/whole");
+        CHECK(head.field("Transfer-Encoding") == "chunked");
+        CHECK(head.field("Connection") == "close");
+        CHECK_FALSE(head.field("Content-Length"));
+        const std::string all = drain(whole);
+        CHECK(all.size() == 100 * (4 + 2 + 30'000 + 2) + 5);
+        CHECK(all.starts_with("7530\r\nccc"));
+        CHECK(all.ends_with("ccc\r\n0\r\n\r\n"));
+        CHECK(whole.was_closed_cleanly());
+
+        TlsClient cut{running.port()};
+        ask(cut, "/cut");
+        CHECK_FALSE(drain(cut).ends_with("0\r\n\r\n"));
+        CHECK_FALSE(cut.was_closed_cleanly());
+
+        {
+            TlsClient leaves{running.port()};
+            ask(leaves, "/endless");
+        }
+        while (!was_stopped) std::this_thread::sleep_for(1ms);
+    }
+    for (std::thread& thread : threads) thread.join();
+}

@@ -228,6 +228,11 @@ std::optional<Answer> TlsClient::receive(std::chrono::milliseconds wait) {
     }
 }
 
+std::optional<std::string> TlsClient::receive_bytes() {
+    if (input_.empty() && !fill(std::chrono::seconds{20})) return std::nullopt;
+    return std::exchange(input_, {});
+}
+
 bool TlsClient::is_closed_by_peer(std::chrono::milliseconds wait) {
     while (connected_ && input_.empty()) {
         if (!fill(wait) && connected_) return false;  // nothing came: still open

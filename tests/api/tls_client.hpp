@@ -71,6 +71,8 @@ public:
     // The next answer, or nullopt if the connection ended or `wait` passed first.
     [[nodiscard]] std::optional<Answer> receive(
         std::chrono::milliseconds wait = std::chrono::seconds{20});
+    // What has come, or comes next; nullopt at the end.
+    [[nodiscard]] std::optional<std::string> receive_bytes();
     // True if the peer closes within `wait` and sends no byte before.
     [[nodiscard]] bool is_closed_by_peer(std::chrono::milliseconds wait = std::chrono::seconds{5});
     // True if the peer said close_notify before it closed (only after is_closed_by_peer).

@@ -84,7 +84,7 @@ std::size_t lines_max_of(std::string_view path) {
     for (const LongFile& file : kLongFiles) {
         if (file.path == path) return file.lines_max;
     }
-    return kFileLinesMax;
+    return path.starts_with("tests/") ? kTestFileLinesMax : kFileLinesMax;
 }
 
 std::string without_extension(std::string_view path) {

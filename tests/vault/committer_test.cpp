@@ -11,6 +11,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/store/store_fixture.hpp"
+#include "tests/store/syscall_fault.hpp"
 
 namespace oubliette {
 namespace {
@@ -373,6 +374,31 @@ TEST_CASE("many threads: every acknowledged work is there, once", "[committer][t
     CHECK(acknowledged == kThreads * kWorks);
     CHECK(get(*opened, "count", kOther) == std::to_string(kThreads * kWorks));
     CHECK(log.committed < kThreads * kWorks);
+}
+
+TEST_CASE("after a failed flush every work is refused at once", "[committer][disk]") {
+    const TemporaryDirectory directory;
+    const int status = store::run_in_child([&] {
+        const auto opened = open_small(directory.path());
+        if (!store::fail_system_call(SYS_fdatasync, EIO)) return 1;
+        Answers answers;
+        Committer committer(*opened);
+        Blockade blockade(committer);
+        for (const char* name : {"a", "b"}) {
+            committer.submit(put_work(name, "1"), answers.next(name));
+        }
+        blockade.lift();
+        while (answers.order().size() < 2) std::this_thread::yield();
+        if (opened->healthy() || answers.faults().size() != 2) return 2;
+        committer.submit(put_work("c", "1"), answers.next("c"));
+        if (answers.faults().size() != 3) return 3;  // here, before submit() returned
+        for (const Answer& answer : answers.faults()) {
+            if (answer.kind != FaultKind::storage) return 4;
+        }
+        return 0;
+    });
+    CHECK(status == 0);
+    CHECK(get(*open_small(directory.path()), "a") == "(none)");
 }
 
 TEST_CASE("stopping commits what was submitted", "[committer]") {

@@ -26,9 +26,7 @@ SigningFile read_signing_file(const fs::path& directory) {
 }  // namespace
 
 Keeper::Keeper(fs::path directory, FileLock owner)
-    : directory_(std::move(directory)),
-      owner_(std::move(owner)),
-      io_(directory_ / kIoLock) {
+    : directory_(std::move(directory)), owner_(std::move(owner)), io_(directory_ / kIoLock) {
     if (!owner_.try_exclusive()) {
         throw Fault{FaultKind::conflict,
                     "keeper " + directory_.string() + " is in use by another process"};
@@ -229,7 +227,8 @@ Acknowledgement Keeper::sign(const StoredRow& stored) const {
     return ack;
 }
 
-// ---- Rows beside the tree ------------------------------------------------------------------------
+// ---- Rows beside the tree
+// ------------------------------------------------------------------------
 
 void Keeper::require_usable() const {
     if (is_broken_) throw Fault{FaultKind::storage, "this keeper must be opened again first"};

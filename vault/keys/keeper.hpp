@@ -31,7 +31,8 @@ struct Advance {
     std::vector<EpochStep> steps;  // ascending, each on the one before
     Members members;               // as of the last step
     TreeDiff diff;                 // from the keeper's tree to that of the last step
-    std::uint64_t chain_floor = 0;  // every registered keeper acknowledged this epoch or a later one
+    std::uint64_t chain_floor =
+        0;  // every registered keeper acknowledged this epoch or a later one
 };
 
 class Keeper {

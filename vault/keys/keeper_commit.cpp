@@ -95,10 +95,10 @@ void Keeper::check_advance(const Advance& change) const {
     const RootSlot old_root = open_root_of(plane_, *live_slot_);
     const auto view = plane_.store->read();
     const auto pages = [&](const PageId& id) { return KeeperRows::page(*view, id); };
-    const bool good = change.steps.size() == 1
-                          ? check_diff(old_root, tree, change.diff, pages)
-                          : check_diff(old_root, tree, with_one_epoch(change.diff, last.epoch),
-                                       pages);
+    const bool good =
+        change.steps.size() == 1
+            ? check_diff(old_root, tree, change.diff, pages)
+            : check_diff(old_root, tree, with_one_epoch(change.diff, last.epoch), pages);
     if (!good) refuse("its pages do something else than what was asked");
 }
 
@@ -130,8 +130,7 @@ void Keeper::write_anchor(unsigned slot, const crypto::Anchor& anchor, std::uint
     cell_->write(slot, header, kek_, {anchor.duplicate(), sequence_ + 1, epoch});
     // The root is about to depend on this anchor alone: it must be in the cell, not only in RAM.
     const std::optional<CellContent> written = open_slot(slot);
-    if (!written ||
-        !crypto::equal_constant_time(written->anchor.expose(), anchor.expose())) {
+    if (!written || !crypto::equal_constant_time(written->anchor.expose(), anchor.expose())) {
         throw Fault{FaultKind::storage, "the cell does not hold what was written to it"};
     }
 }
@@ -144,9 +143,9 @@ Acknowledgement Keeper::commit(Plane& target, const RootSlot& root, const Commit
     is_broken_ = true;  // until all of it is done
     {
         const crypto::Anchor anchor = crypto::Anchor::generate();
-        write_anchor(slot, anchor, head.epoch);                      // k1
+        write_anchor(slot, anchor, head.epoch);  // k1
         const Bytes record = seal_root(anchor, name_, head, root);
-        target.store->write([&](store::WriteView& view) {            // k2
+        target.store->write([&](store::WriteView& view) {  // k2
             view.use_reserve();  // erasing must work when the disk is full for everything else
             next.rows(view);
             KeeperRows::put_row(view, next.row);
@@ -157,7 +156,7 @@ Acknowledgement Keeper::commit(Plane& target, const RootSlot& root, const Commit
     if (root_hash(open_root_of(target, slot)) != next.row.row.root_hash) {
         throw Fault{FaultKind::corrupt, "the new root is not the one that was written"};
     }
-    cell_->erase(1 - slot);                                          // k3
+    cell_->erase(1 - slot);  // k3
     if (!cell_->in_place()) {
         throw Fault{FaultKind::storage,
                     "the cell of " + directory_.string() +
@@ -167,7 +166,7 @@ Acknowledgement Keeper::commit(Plane& target, const RootSlot& root, const Commit
     live_slot_ = slot;
     head_ = head;
     is_broken_ = false;
-    return sign(next.row);                                           // k4
+    return sign(next.row);  // k4
 }
 
 // ---- Rebuild and founding ----
@@ -176,9 +175,11 @@ namespace {
 
 // Copies every page that `root` reaches. The source's snapshot is held for the whole walk: its
 // writer is the caller, who waits.
-void copy_pages(const RootSlot& root, const store::Store& source, store::Store& target) {
+void copy_pages(const RootSlot& root, const store::Store& source, store::Store& target,
+                FileLock& io) {
     std::vector<std::pair<PageId, Bytes>> batch;
     const auto flush = [&] {
+        const ExclusiveHold hold{io};
         target.write([&](store::WriteView& view) {
             for (const auto& [id, record] : batch) view.put(table::kPages, id, record);
         });
@@ -214,8 +215,12 @@ Acknowledgement Keeper::rebuild(const RootSlot& root, const store::Store& source
         // What a rebuild left that was cut off before its k2.
         if (live_slot_ && n != plane_.number) remove_durably(plane_path(directory_, n));
     }
-    Plane plane = open_plane(number + 1);
-    copy_pages(root, source, *plane.store);
+    Plane plane;
+    {
+        const ExclusiveHold hold{io_};
+        plane = open_plane(number + 1);
+    }
+    copy_pages(root, source, *plane.store, io_);
     const auto write = [&](store::WriteView& view) {
         for (const EpochStep& step : steps) {
             KeeperRows::put_row(view, {step.row, false, {}});
@@ -251,10 +256,9 @@ void Keeper::found(std::uint64_t term) {
     row.request_root = request_root({});
     row.hash = plane_hash(name_.vault, row.epoch, row.previous_hash, row.root_hash, row.members);
     Plane plane = open_plane(1);
-    (void)commit(plane, root,
-                 Commit{{row, true, row.request_root}, [&](store::WriteView& view) {
-                            KeeperRows::put_members(view, members);
-                        }});
+    (void)commit(plane, root, Commit{{row, true, row.request_root}, [&](store::WriteView& view) {
+                                         KeeperRows::put_members(view, members);
+                                     }});
     adopt(std::move(plane), *live_slot_, sequence_);
 }
 

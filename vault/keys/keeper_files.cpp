@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <string>
-#include <system_error>
-
 #include <fcntl.h>
+#include <string>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <system_error>
 #include <unistd.h>
 
 #include "vault/result.hpp"
@@ -59,9 +58,15 @@ void wait_for_lock(int descriptor, int operation) {
 }
 }  // namespace
 
-void FileLock::exclusive() { wait_for_lock(file_.get(), LOCK_EX); }
-void FileLock::shared() { wait_for_lock(file_.get(), LOCK_SH); }
-void FileLock::unlock() noexcept { (void)::flock(file_.get(), LOCK_UN); }
+void FileLock::exclusive() {
+    wait_for_lock(file_.get(), LOCK_EX);
+}
+void FileLock::shared() {
+    wait_for_lock(file_.get(), LOCK_SH);
+}
+void FileLock::unlock() noexcept {
+    (void)::flock(file_.get(), LOCK_UN);
+}
 
 std::vector<unsigned> plane_numbers(const fs::path& keeper) {
     std::vector<unsigned> numbers;
@@ -99,13 +104,13 @@ void remove_durably(const fs::path& path) {
 }
 
 bool holds_only_keeper_files(const fs::path& directory) {
-    static constexpr const char* kNames[] = {kCellFile, kSealFile,       kSigningFile, kOwnerLock,
-                                             kIoLock,   kUnfinishedMark, "seal.slots.new"};
+    static constexpr const char* kNames[] = {
+        kCellFile, kSealFile, kSigningFile, kOwnerLock, kIoLock, kUnfinishedMark, "seal.slots.new"};
     for (const fs::directory_entry& entry : fs::directory_iterator{directory}) {
         const std::string name = entry.path().filename().string();
-        const bool known = std::find(std::begin(kNames), std::end(kNames), name) !=
-                               std::end(kNames) ||
-                           plane_number(name).has_value();
+        const bool known =
+            std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames) ||
+            plane_number(name).has_value();
         if (!known) return false;
     }
     return true;
@@ -133,12 +138,12 @@ void check_directories(const std::vector<fs::path>& directories) {
                                     ::stat(paths[j].c_str(), &b) == 0 && a.st_dev == b.st_dev &&
                                     a.st_ino == b.st_ino;
             if (same_inode || paths[i] == paths[j]) {
-                throw Fault{FaultKind::configuration,
-                            "two keepers are the same directory " + paths[i].string() +
-                                ": name two different ones"};
+                throw Fault{FaultKind::configuration, "two keepers are the same directory " +
+                                                          paths[i].string() +
+                                                          ": name two different ones"};
             }
-            const auto [end, rest] = std::mismatch(paths[i].begin(), paths[i].end(),
-                                                   paths[j].begin(), paths[j].end());
+            const auto [end, rest] =
+                std::mismatch(paths[i].begin(), paths[i].end(), paths[j].begin(), paths[j].end());
             if (end == paths[i].end()) {
                 throw Fault{FaultKind::configuration,
                             "keeper " + paths[j].string() + " lies inside keeper " +

@@ -280,13 +280,12 @@ void KeeperRows::remove_pending(WriteView& view, const RequestId& id) {
 
 std::vector<Revocation> KeeperRows::pending(const ReadView& view) const {
     std::vector<Revocation> out;
-    scan_requests(view, table::kPending, {},
-                  [&](const RequestId& id, const std::vector<Bytes>& pieces) {
-                      std::optional<Revocation> revocation =
-                          open_request(kek_, name_, 0, id, pieces);
-                      if (!revocation) throw_corrupt("a pending request");
-                      out.push_back(std::move(*revocation));
-                  });
+    scan_requests(
+        view, table::kPending, {}, [&](const RequestId& id, const std::vector<Bytes>& pieces) {
+            std::optional<Revocation> revocation = open_request(kek_, name_, 0, id, pieces);
+            if (!revocation) throw_corrupt("a pending request");
+            out.push_back(std::move(*revocation));
+        });
     return out;
 }
 

@@ -24,7 +24,15 @@ using RequestId = ByteArray<16>;
 
 // ---- What is revoked -----------------------------------------------------------------------
 
-enum class RevocationScope : std::uint8_t { subject = 1, field = 2, category = 3, consent = 4, client = 5, token_key = 6, superseded = 7 };
+enum class RevocationScope : std::uint8_t {
+    subject = 1,
+    field = 2,
+    category = 3,
+    consent = 4,
+    client = 5,
+    token_key = 6,
+    superseded = 7
+};
 
 // One request: leaves (or whole subtrees) that must die. `opening_commitment` is C of KEYS 5.5
 // (zero where nobody gets a receipt); `blind` is r2. Holds no external id.
@@ -66,31 +74,31 @@ struct ChainRow {
 
 // Proof that every registered keeper has destroyed what the request named.
 struct Finality {
-    std::uint64_t epoch = 0;         // the group that punctured the request
-    crypto::Hash hash_before{};      // key-plane hash before and after that group
+    std::uint64_t epoch = 0;     // the group that punctured the request
+    crypto::Hash hash_before{};  // key-plane hash before and after that group
     crypto::Hash hash_after{};
     std::vector<Acknowledgement> acknowledgements;  // one per registered keeper
-    std::vector<ChainRow> chain;     // rows from `epoch` to the latest acknowledged one
-    std::uint64_t request_index = 0; // of the request among those under the request root
+    std::vector<ChainRow> chain;      // rows from `epoch` to the latest acknowledged one
+    std::uint64_t request_index = 0;  // of the request among those under the request root
     std::uint64_t request_count = 0;
     std::vector<crypto::Hash> request_proof;
-    Timestamp irrecoverable_after;   // when the last acknowledgement came
+    Timestamp irrecoverable_after;  // when the last acknowledgement came
 };
 
 // ---- What keepers remember beside the tree (KEYS 4.6) -----------------------------------------
 
 // A number that only rises. Merged by max over keepers and data plane.
 enum class RegisterKind : std::uint8_t {
-    person_lease = 1,    // next person number never leased yet; key: tenant, 0, 0
+    person_lease = 1,  // next person number never leased yet; key: tenant, 0, 0
     handle_lease = 2,
-    name_id = 3,         // next id of a dictionary; key: tenant, dictionary kind, 0
-    client_number = 4,   // key: tenant, 0, 0
+    name_id = 3,        // next id of a dictionary; key: tenant, dictionary kind, 0
+    client_number = 4,  // key: tenant, 0, 0
     api_key_number = 5,
-    policy_version = 6,  // floor
-    kid = 7,             // key: tenant, system kind, recipient
-    next_bank = 8,       // key: tenant, class, 0
-    term = 9,            // key: 0, 0, 0
-    erasure_number = 10, // key: tenant, 0, 0
+    policy_version = 6,   // floor
+    kid = 7,              // key: tenant, system kind, recipient
+    next_bank = 8,        // key: tenant, class, 0
+    term = 9,             // key: 0, 0, 0
+    erasure_number = 10,  // key: tenant, 0, 0
 };
 struct RegisterKey {
     RegisterKind kind{};
@@ -103,7 +111,7 @@ struct RegisterKey {
 // Detects a data plane that was rolled back. Ordered by (generation, sequence).
 struct StateRecord {
     std::uint32_t generation = 0;
-    std::uint64_t sequence = 0;   // of the last known data-plane commit
+    std::uint64_t sequence = 0;  // of the last known data-plane commit
     std::uint64_t log_size = 0;
     crypto::Hash log_root{};
     friend bool operator==(const StateRecord&, const StateRecord&) = default;
@@ -118,9 +126,9 @@ struct KeeperStatus {
     CellClass cell_class = CellClass::besteffort;
     bool online = false;
     std::uint64_t epoch = 0;
-    std::uint64_t device = 0;      // st_dev: two keepers on one device are warned about
-    std::string seal;              // "keyfile", "passphrase", "credential"
-    std::string trouble;           // empty, or one line with the remedy
+    std::uint64_t device = 0;  // st_dev: two keepers on one device are warned about
+    std::string seal;          // "keyfile", "passphrase", "credential"
+    std::string trouble;       // empty, or one line with the remedy
 };
 struct PlaneStatus {
     VaultId vault{};
@@ -128,14 +136,15 @@ struct PlaneStatus {
     std::uint64_t term = 0;
     crypto::Hash hash{};
     std::vector<KeeperStatus> keepers;
-    std::size_t waiting = 0;       // revocations not final yet
+    std::size_t waiting = 0;  // revocations not final yet
 };
 
 struct PlaneOptions {
     std::vector<std::filesystem::path> keepers;  // two or more directories
     bool accept_besteffort = false;              // --cell-class besteffort
-    std::size_t seed_cache_count = 65'536;       // subjects whose seed is cached, locked memory
-    std::size_t page_cache_bytes = 4U << 20;     // decoded tree pages, locked memory
+    bool finish_init = false;  // open before confirm_ready(): for whoever makes the data plane
+    std::size_t seed_cache_count = 65'536;    // subjects whose seed is cached, locked memory
+    std::size_t page_cache_bytes = 4U << 20;  // decoded tree pages, locked memory
 };
 
 class KeyPlane {
@@ -197,6 +206,10 @@ public:
     // (Rule N). REQUIRES: bank >= register next_bank. Throws Fault{storage}.
     virtual void open_bank(TenantId tenant, AddressClass people_or_handles, std::uint16_t bank) = 0;
 
+    // Waits for a group that changes nothing but anchors, root and hashes: the daily rotation of
+    // KEYS 7. Throws Fault{storage} when no keeper could be written.
+    virtual void advance() = 0;
+
     // ---- Registers and state record: durable on all reachable keepers when these return.
     // Throw Fault{storage} when no keeper could be written.
     [[nodiscard]] virtual std::uint64_t read_register(const RegisterKey& key) const = 0;
@@ -225,7 +238,8 @@ public:
     virtual void stop() = 0;
 
     [[nodiscard]] virtual PlaneStatus status() const = 0;
-    // After init: the data plane is ready too. Before this, `open` refuses.
+    // After init: the data plane is ready too. Before this, `open` refuses (Fault{configuration})
+    // unless `finish_init` is set.
     virtual void confirm_ready() = 0;
 
 protected:

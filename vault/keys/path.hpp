@@ -18,14 +18,20 @@ namespace oubliette::keys {
 
 inline constexpr unsigned kAddressBits = 54;
 inline constexpr unsigned kPathBitsMax = 78;
-inline constexpr unsigned kLevelBits = 6;   // bits of the path that one page covers
-inline constexpr unsigned kLevelCount = 13; // levels 0..12
+inline constexpr unsigned kLevelBits = 6;    // bits of the path that one page covers
+inline constexpr unsigned kLevelCount = 13;  // levels 0..12
 
-enum class TenantId : std::uint16_t {};                 // 0 is the vault itself; 0xFFF reserved
+enum class TenantId : std::uint16_t {};  // 0 is the vault itself; 0xFFF reserved
 inline constexpr TenantId kVaultTenant{0};
 inline constexpr TenantId kFirstTenant{1};
 
-enum class AddressClass : std::uint8_t { system = 0, people = 1, handles = 2, retention = 3, region = 5 };
+enum class AddressClass : std::uint8_t {
+    system = 0,
+    people = 1,
+    handles = 2,
+    retention = 3,
+    region = 5
+};
 
 // A person's or handle's number: bank 12 | index 24. Meaningless outside the vault.
 struct SubjectNumber {
@@ -102,8 +108,8 @@ inline constexpr unsigned kImplicitMarkerCount = 128;
 inline constexpr unsigned kMarkerNotPaused = 126;
 inline constexpr unsigned kMarkerNotRestricted = 127;
 
-[[nodiscard]] Path fixed_path(const Path& person) noexcept;                        // S_fix, 60 bits
-[[nodiscard]] Path item_path(const Path& person, std::uint32_t item) noexcept;     // 60 to 78 bits
+[[nodiscard]] Path fixed_path(const Path& person) noexcept;                     // S_fix, 60 bits
+[[nodiscard]] Path item_path(const Path& person, std::uint32_t item) noexcept;  // 60 to 78 bits
 [[nodiscard]] Path implicit_marker_path(const Path& person, unsigned marker) noexcept;  // 66 bits
 
 inline constexpr std::uint16_t kRetentionDayOpen = 0xFFFF;  // end not known when written

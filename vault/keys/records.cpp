@@ -138,8 +138,7 @@ crypto::Hash plane_hash(const VaultId& vault, std::uint64_t epoch, const crypto:
 }
 
 bool is_consistent(const VaultId& vault, const ChainRow& row) {
-    return row.hash ==
-           plane_hash(vault, row.epoch, row.previous_hash, row.root_hash, row.members);
+    return row.hash == plane_hash(vault, row.epoch, row.previous_hash, row.root_hash, row.members);
 }
 
 Bytes encode_row(const StoredRow& stored) {
@@ -176,9 +175,10 @@ std::optional<StoredRow> decode_row(std::uint64_t epoch, ByteView encoded) {
 // ---- Requests ----------------------------------------------------------------------------------
 
 crypto::Hash request_digest(const Revocation& revocation) {
-    OBL_ASSERT(std::is_sorted(revocation.addresses.begin(), revocation.addresses.end()));
-    return crypto::sha256(
-        {revocation.id, revocation.blind, encode_address_list(revocation.addresses)});
+    std::vector<Path> addresses = revocation.addresses;
+    std::sort(addresses.begin(), addresses.end());
+    addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
+    return crypto::sha256({revocation.id, revocation.blind, encode_address_list(addresses)});
 }
 
 crypto::Hash request_root(const std::vector<RequestLeaf>& leaves) {
@@ -237,7 +237,8 @@ std::optional<Revocation> decode_request(const RequestId& id, ByteView encoded) 
     return revocation;
 }
 
-// ---- Boxed rows of one keeper --------------------------------------------------------------------
+// ---- Boxed rows of one keeper
+// --------------------------------------------------------------------
 
 Bytes seal_root(const crypto::Anchor& anchor, const KeeperName& name, const PlaneHead& head,
                 const RootSlot& root) {
@@ -251,8 +252,8 @@ Bytes seal_root(const crypto::Anchor& anchor, const KeeperName& name, const Plan
     const crypto::SubKey key =
         crypto::derive_subkey(anchor.expose(), crypto::KdfContext::root, subkey::kRoot);
     ByteArray<kRootSlotSize> slot = root.encode();
-    const Bytes box = crypto::seal_box(key.expose(), crypto::Commitment::structural, slot,
-                                       root_data(name, head));
+    const Bytes box =
+        crypto::seal_box(key.expose(), crypto::Commitment::structural, slot, root_data(name, head));
     crypto::wipe(slot);
     ByteWriter{out}.bytes(box);
     return out;
@@ -283,8 +284,8 @@ std::optional<RootSlot> open_root(const crypto::Anchor& anchor, const KeeperName
     return RootSlot::decode(slot->expose());
 }
 
-std::vector<Bytes> seal_request(const crypto::Kek& kek, const KeeperName& name,
-                                std::uint64_t epoch, const Revocation& revocation) {
+std::vector<Bytes> seal_request(const crypto::Kek& kek, const KeeperName& name, std::uint64_t epoch,
+                                const Revocation& revocation) {
     const crypto::SubKey key = keeper_subkey(kek, subkey::kKeeperPending);
     const crypto::SecretBytes record = encode_request(revocation);
     const std::size_t count = (record.size() + kRequestPieceSize - 1) / kRequestPieceSize;
@@ -374,9 +375,8 @@ Bytes seal_state(const crypto::Kek& kek, const KeeperName& name, const StateReco
 std::optional<StateRecord> open_state(const crypto::Kek& kek, const KeeperName& name,
                                       ByteView box) {
     const crypto::SubKey key = keeper_subkey(kek, subkey::kKeeperState);
-    const std::optional<crypto::SecretBytes> plaintext =
-        crypto::open_box(key.expose(), crypto::Commitment::value, box,
-                         keeper_data(RecordType::state_record, name));
+    const std::optional<crypto::SecretBytes> plaintext = crypto::open_box(
+        key.expose(), crypto::Commitment::value, box, keeper_data(RecordType::state_record, name));
     if (!plaintext) return std::nullopt;
     ByteReader reader{plaintext->expose()};
     StateRecord state;
@@ -462,8 +462,7 @@ bool acknowledges_chain(const VaultId& vault, const Acknowledgement& ack,
 
 }  // namespace
 
-bool verify_finality(const VaultId& vault, const Revocation& revocation,
-                     const Finality& finality) {
+bool verify_finality(const VaultId& vault, const Revocation& revocation, const Finality& finality) {
     const std::vector<ChainRow>& chain = finality.chain;
     if (chain.empty() || finality.acknowledgements.empty()) return false;
     if (chain.front().epoch != finality.epoch || chain.front().hash != finality.hash_after ||
@@ -472,8 +471,8 @@ bool verify_finality(const VaultId& vault, const Revocation& revocation,
     }
     for (std::size_t i = 0; i < chain.size(); ++i) {
         if (!is_consistent(vault, chain[i])) return false;
-        if (i > 0 && (chain[i].previous_hash != chain[i - 1].hash ||
-                      chain[i].epoch <= chain[i - 1].epoch)) {
+        if (i > 0 &&
+            (chain[i].previous_hash != chain[i - 1].hash || chain[i].epoch <= chain[i - 1].epoch)) {
             return false;
         }
     }

@@ -91,7 +91,7 @@ struct StoredRow {
 
 // ---- Requests ----------------------------------------------------------------------------------
 
-// SHA-256(request id | r2 | address list). REQUIRES: addresses sorted, without duplicates.
+// SHA-256(request id | r2 | address list), whatever the order of the addresses.
 [[nodiscard]] crypto::Hash request_digest(const Revocation& revocation);
 
 struct RequestLeaf {
@@ -113,7 +113,8 @@ struct RequestLeaf {
 [[nodiscard]] bool verify_finality(const VaultId& vault, const Revocation& revocation,
                                    const Finality& finality);
 
-// ---- Boxed rows of one keeper --------------------------------------------------------------------
+// ---- Boxed rows of one keeper
+// --------------------------------------------------------------------
 
 struct KeeperName {
     VaultId vault{};
@@ -141,9 +142,8 @@ inline constexpr std::size_t kRequestPieceSize = 32'768;  // bytes of plaintext
 // The pieces of one request. `epoch` 0 for a pending row.
 [[nodiscard]] std::vector<Bytes> seal_request(const crypto::Kek& kek, const KeeperName& name,
                                               std::uint64_t epoch, const Revocation& revocation);
-[[nodiscard]] std::optional<Revocation> open_request(const crypto::Kek& kek,
-                                                     const KeeperName& name, std::uint64_t epoch,
-                                                     const RequestId& id,
+[[nodiscard]] std::optional<Revocation> open_request(const crypto::Kek& kek, const KeeperName& name,
+                                                     std::uint64_t epoch, const RequestId& id,
                                                      const std::vector<Bytes>& pieces);
 
 using RegisterMap = std::map<RegisterKey, std::uint64_t>;

@@ -105,7 +105,8 @@ inline constexpr unsigned kBankBits = 30;
 
 // Every reachable page, parents first. False from `visit` stops, and then the answer is true.
 // Returns false if a page is missing or does not open. (Scrub, resync, and finding orphans.)
-[[nodiscard]] bool walk(const RootSlot& root, PageSource pages,
-                        FunctionRef<bool(const PageId& id, ByteView record, const Page& page)> visit);
+[[nodiscard]] bool walk(
+    const RootSlot& root, PageSource pages,
+    FunctionRef<bool(const PageId& id, ByteView record, const Page& page)> visit);
 
 }  // namespace oubliette::keys

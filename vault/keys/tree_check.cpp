@@ -197,7 +197,7 @@ bool Checker::check_child(const Node& before, const Node& after, const Path& pat
     }
     // A fresh page is for a reason: a key off the paths stays what it was.
     if (wanted.none()) return false;
-    if (before.tag != NodeTag::child && before.tag != NodeTag::seed) return false;
+    OBL_ASSERT(before.tag == NodeTag::child || before.tag == NodeTag::seed);
     return check_new_page(before, after, path, wanted);
 }
 
@@ -233,8 +233,7 @@ bool Checker::check_root(const RootSlot& old_root, const Wanted& wanted) {
     const Node after = Node::of_slot(diff_.root);
     if (before.tag == NodeTag::split || after.tag == NodeTag::split) return false;
     if (before.tag == NodeTag::child && after.tag == NodeTag::child) {
-        return !wanted.kills(Path{}) && !before.same_key(after) &&
-               check_new_page(before, after, Path{}, wanted);
+        return !before.same_key(after) && check_new_page(before, after, Path{}, wanted);
     }
     return check(before, after, Path{}, wanted);
 }

@@ -1,0 +1,217 @@
+#include <charconv>
+
+#include "api/call.hpp"
+#include "api/credentials.hpp"
+#include "crypto/encoding.hpp"
+#include "crypto/hash.hpp"
+#include "vault/policy/lint.hpp"
+
+// Policy and clients: API 4.
+
+namespace oubliette::api {
+namespace {
+
+void write_findings(JsonWriter& json, const std::vector<policy::Finding>& findings) {
+    json.key("findings").begin_array();
+    for (const policy::Finding& finding : findings) {
+        json.begin_object()
+            .member("code", finding.code)
+            .member("pointer", finding.pointer)
+            .key("line")
+            .integer(std::uint64_t{finding.line})
+            .key("column")
+            .integer(std::uint64_t{finding.column})
+            .member("message", finding.message)
+            .member("severity",
+                    finding.severity == policy::Severity::error ? "error" : "warning")
+            .end_object();
+    }
+    json.end_array();
+}
+
+void write_client(JsonWriter& json, const ClientRow& row, const policy::Gate* gate) {
+    json.begin_object().key("id").integer(std::uint32_t{row.number}).member("name", row.name);
+    json.key("recipient");
+    const auto recipient = gate == nullptr ? std::string_view{} : gate->name_of(row.recipient);
+    if (recipient.empty()) {
+        json.null();
+    } else {
+        json.string(recipient);
+    }
+    json.key("roles").begin_array();
+    for (const Role role : {Role::app, Role::privacy_officer, Role::key_operator,
+                            Role::policy_admin, Role::auditor, Role::legal}) {
+        if ((row.roles & static_cast<RoleMask>(role)) != 0) json.string(name_of(role));
+    }
+    json.end_array();
+    json.key("san");
+    if (row.san.empty()) {
+        json.null();
+    } else {
+        json.string(row.san);
+    }
+    json.member("enrolled_at", time_text(row.enrolled)).end_object();
+}
+
+std::optional<NewClient> read_client(JsonValue body) {
+    NewClient client;
+    const auto name = body.find_text("name");
+    const auto roles = body.find("roles");
+    if (!name || !roles || !roles->is(JsonType::array) || roles->size() == 0) return std::nullopt;
+    client.name = *name;
+    for (const JsonValue item : roles->items()) {
+        const auto role = find_role(item.as_text().value_or(""));
+        if (!role) return std::nullopt;
+        client.roles.push_back(*role);
+    }
+    if (const auto recipient = body.find("recipient")) {
+        if (!recipient->as_text()) return std::nullopt;
+        client.recipient = *recipient->as_text();
+    }
+    if (const auto san = body.find("san")) {
+        if (!san->as_text()) return std::nullopt;
+        client.san = *san->as_text();
+    }
+    return client;
+}
+
+std::optional<std::uint16_t> parse_number(std::string_view text) noexcept {
+    std::uint16_t number = 0;
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
+    const bool is_whole = parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size();
+    if (!is_whole || (text.size() > 1 && text.front() == '0')) return std::nullopt;
+    return number;
+}
+
+void answer_document(Call& call, std::string_view json) {
+    Response response;
+    response.body = crypto::SecretBytes{bytes_of(json)};
+    call.exchange->respond(std::move(response));
+}
+
+}  // namespace
+
+// ---- Policy --------------------------------------------------------------------------------
+
+void handle_get_policy(const CallPtr& call) {
+    const auto gate = call->vault.gate();
+    if (!gate) return call->refuse(Refusal::version_not_current);
+    answer_document(*call, gate->document().json);
+}
+
+void handle_get_policy_version(const CallPtr& call) {
+    const auto version = parse_number(call->parameter(0));
+    const auto text = version ? call->vault.policy_version(*version) : std::nullopt;
+    if (!text) return call->refuse(Refusal::not_found);
+    answer_document(*call, *text);
+}
+
+void handle_lint_policy(const CallPtr& call) {
+    const auto outcome = policy::parse_document(text_of(call->request().body.expose()));
+    std::vector<policy::Finding> findings = outcome.findings;
+    if (outcome.document) {
+        std::ranges::move(policy::lint(*outcome.document, SystemClock{}.now()),
+                          std::back_inserter(findings));
+    }
+    WipedBuffer buffer;
+    JsonWriter json{buffer};
+    json.begin_object().key("publishable").boolean(!policy::has_errors(findings));
+    write_findings(json, findings);
+    json.end_object();
+    call->answer(200, buffer);
+}
+
+void handle_publish_policy(const CallPtr& call) {
+    call->vault.publish_policy(
+        call->caller, text_of(call->request().body.expose()),
+        [call](Result<Vault::PublishAnswer> result, const Fault* fault) {
+            if (call->is_refused(result, fault)) return;
+            const bool is_refused = policy::has_errors(result->findings);
+            WipedBuffer buffer;
+            JsonWriter json{buffer};
+            json.begin_object().key("published").boolean(!is_refused);
+            if (!is_refused) json.key("version").integer(std::uint32_t{result->version});
+            write_findings(json, result->findings);
+            json.end_object();
+            call->answer(is_refused ? 422 : 200, buffer);
+        });
+}
+
+void handle_decide(const CallPtr& call) {
+    const auto body = call->body({"subject", "field", "purpose"});
+    if (!body) return call->refuse(body.error());
+    const auto subject = body->find_text("subject");
+    const auto field = body->find_text("field");
+    const auto purpose = body->find_text("purpose");
+    if (!subject || !field || !purpose) return call->refuse(Refusal::malformed);
+    call->vault.decide(call->caller, {*subject, *purpose, {*field}},
+                       [call](Result<Decision> result, const Fault* fault) {
+                           if (call->is_refused(result, fault)) return;
+                           WipedBuffer buffer;
+                           JsonWriter json{buffer};
+                           json.begin_object().key("allowed").boolean(!result->refusal);
+                           if (result->refusal) {
+                               json.member("code", wire_name(*result->refusal));
+                           } else {
+                               json.member("transform", result->transform);
+                           }
+                           json.end_object();
+                           call->answer(200, buffer);
+                       });
+}
+
+// ---- Clients -------------------------------------------------------------------------------
+
+void handle_list_clients(const CallPtr& call) {
+    const auto gate = call->vault.gate();
+    WipedBuffer buffer;
+    JsonWriter json{buffer};
+    json.begin_object().key("clients").begin_array();
+    for (const ClientRow& row : call->vault.list_clients()) write_client(json, row, gate.get());
+    json.end_array().end_object();
+    call->answer(200, buffer);
+}
+
+void handle_enrol_client(const CallPtr& call) {
+    const auto body = call->body({"name", "recipient", "roles", "san"});
+    if (!body) return call->refuse(body.error());
+    const auto client = read_client(*body);
+    if (!client) return call->refuse(Refusal::malformed);
+    const bool is_own_role =
+        std::ranges::find(client->roles, Role::policy_admin) != client->roles.end();
+    // Nobody enrols a role for himself.
+    if (is_own_role) return call->refuse(Refusal::role_denied);
+    call->vault.enrol_client(
+        call->caller, *client, [call](Result<ApiKey> result, const Fault* fault) {
+            if (call->is_refused(result, fault)) return;
+            const ApiKeyText text{result->client, result->key,
+                                  crypto::SecretBytes{result->secret.expose()}};
+            const auto key = format_api_key(text);
+            WipedBuffer buffer;
+            JsonWriter json{buffer};
+            json.begin_object()
+                .key("id")
+                .integer(std::uint32_t{result->client})
+                .member("key", text_of(key.expose()))
+                .end_object();
+            call->answer(201, buffer);
+        });
+}
+
+void handle_revoke_client(const CallPtr& call) {
+    const auto number = parse_number(call->parameter(0));
+    if (!number) return call->refuse(Refusal::not_found);
+    call->vault.revoke_client(call->caller, *number,
+                              [call](Result<bool> result, const Fault* fault) {
+                                  if (call->is_refused(result, fault)) return;
+                                  WipedBuffer buffer;
+                                  JsonWriter{buffer}
+                                      .begin_object()
+                                      .key("revoked")
+                                      .boolean(true)
+                                      .end_object();
+                                  call->answer(200, buffer);
+                              });
+}
+
+}  // namespace oubliette::api

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <array>
+#include <ctime>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/exchange.hpp"
+#include "api/json_request.hpp"
+#include "api/json_writer.hpp"
+#include "api/problem.hpp"
+#include "api/router.hpp"
+#include "api/service.hpp"
+#include "vault/vault.hpp"
+
+// One request on its way through a handler, and what handlers share. Internal to api/.
+
+namespace oubliette::api {
+
+// Lives until the answer is sent: requests to the vault are views into its body.
+struct Call : std::enable_shared_from_this<Call> {
+    Call(Vault& vault_in, ExchangePtr exchange_in) noexcept
+        : vault{vault_in}, exchange{std::move(exchange_in)} {}
+
+    Vault& vault;
+    ExchangePtr exchange;
+    Caller caller;
+    Match match;
+    QueryParameters query;
+    JsonDocument document;
+    std::filesystem::path scratch;
+    ServiceLimits limits;
+
+    [[nodiscard]] const Request& request() const noexcept { return exchange->request(); }
+    [[nodiscard]] std::string_view parameter(std::size_t index) const noexcept {
+        return match.parameters[index];
+    }
+    // The body as an object with only these members. Refuses: malformed, too_large.
+    [[nodiscard]] Result<JsonValue> body(std::initializer_list<std::string_view> members);
+
+    void refuse(Refusal refusal, std::span<const FieldProblem> errors = {});
+    void fail(const Fault& fault);
+    void answer(unsigned status, const WipedBuffer& json);
+
+    // For Done callbacks: true if `fault` or a refusal was answered.
+    template <class T>
+    [[nodiscard]] bool is_refused(const Result<T>& result, const Fault* fault) {
+        if (fault != nullptr) {
+            fail(*fault);
+        } else if (!result) {
+            refuse(result.error());
+        }
+        return fault != nullptr || !result;
+    }
+};
+using CallPtr = std::shared_ptr<Call>;
+
+// {"code":"CONSENT_MISSING","status":403}
+void write_error(JsonWriter& json, Refusal refusal);
+// A consent without its slot's name; nullopt unless it is an object with only `members`, each of
+// its type.
+[[nodiscard]] std::optional<ConsentInput> read_consent(
+    JsonValue value, std::initializer_list<std::string_view> members);
+// "2026-11-22T18:00:00Z"
+[[nodiscard]] std::string time_text(Timestamp time);
+
+// ---- Handlers, one per operation. They answer through the call.
+void handle_put_subject(const CallPtr& call);
+void handle_tokenize(const CallPtr& call);
+void handle_detokenize(const CallPtr& call);
+void handle_get_subject(const CallPtr& call);
+void handle_search(const CallPtr& call);
+void handle_match(const CallPtr& call);
+void handle_put_consent(const CallPtr& call);
+void handle_list_consents(const CallPtr& call);
+void handle_erase_subject(const CallPtr& call);
+void handle_delete_field(const CallPtr& call);
+void handle_get_erasure(const CallPtr& call);
+void handle_get_policy(const CallPtr& call);
+void handle_get_policy_version(const CallPtr& call);
+void handle_lint_policy(const CallPtr& call);
+void handle_publish_policy(const CallPtr& call);
+void handle_decide(const CallPtr& call);
+void handle_list_clients(const CallPtr& call);
+void handle_enrol_client(const CallPtr& call);
+void handle_revoke_client(const CallPtr& call);
+void handle_status(const CallPtr& call);
+void handle_backup(const CallPtr& call);
+void handle_livez(const CallPtr& call);
+void handle_readyz(const CallPtr& call);
+void handle_version(const CallPtr& call);
+void handle_openapi(const CallPtr& call);
+
+}  // namespace oubliette::api

@@ -1,0 +1,236 @@
+#include "api/router.hpp"
+
+#include <algorithm>
+
+#include <boost/url/decode_view.hpp>
+#include <boost/url/pct_string_view.hpp>
+
+namespace oubliette::api {
+namespace {
+
+constexpr Access kOpen{};
+constexpr Access kApp{mask_of(Role::app)};
+constexpr Access kAppOrOfficer{mask_of(Role::app, Role::privacy_officer)};
+constexpr Access kPolicyAdmin{mask_of(Role::policy_admin)};
+constexpr Access kKeyOperator{mask_of(Role::key_operator)};
+constexpr Access kErasureReaders{mask_of(Role::app, Role::privacy_officer, Role::auditor)};
+constexpr Access kDeciders{
+    mask_of(Role::app, Role::privacy_officer, Role::policy_admin, Role::auditor)};
+constexpr Access kStaff{mask_of(Role::privacy_officer, Role::key_operator, Role::policy_admin,
+                                Role::auditor, Role::legal)};
+
+// A path that matches several patterns goes to the first; today none does.
+constexpr std::array kRoutes{
+    Route{Method::post, "/v1/detokenize", kApp, Operation::detokenize},
+    Route{Method::post, "/v1/tokenize", kApp, Operation::tokenize},
+    Route{Method::post, "/v1/match", kApp, Operation::match},
+    Route{Method::post, "/v1/search", kApp, Operation::search},
+    Route{Method::put, "/v1/subjects/{subject}", kApp, Operation::put_subject},
+    Route{
+        Method::get, "/v1/subjects/{subject}", kApp, Operation::get_subject, {"purpose", "fields"}},
+    Route{Method::delete_,
+          "/v1/subjects/{subject}/fields/{field}",
+          kAppOrOfficer,
+          Operation::delete_field,
+          {"purpose"}},
+    Route{Method::put, "/v1/subjects/{subject}/consents/{slot}", kApp, Operation::put_consent},
+    Route{Method::get, "/v1/subjects/{subject}/consents", kAppOrOfficer, Operation::list_consents},
+    Route{Method::post,
+          "/v1/subjects/{subject}/erase",
+          kAppOrOfficer,
+          Operation::erase_subject,
+          {"purpose"}},
+    Route{Method::get, "/v1/erasures/{id}", kErasureReaders, Operation::get_erasure},
+    Route{Method::get, "/v1/policy", kOpen, Operation::get_policy},
+    Route{Method::get, "/v1/policy/versions/{version}", kOpen, Operation::get_policy_version},
+    Route{Method::post, "/v1/policy/lint", kPolicyAdmin, Operation::lint_policy},
+    Route{Method::post, "/v1/policy/publish", kPolicyAdmin, Operation::publish_policy},
+    Route{Method::post, "/v1/decide", kDeciders, Operation::decide},
+    Route{Method::get, "/v1/clients", kPolicyAdmin, Operation::list_clients},
+    Route{Method::post, "/v1/clients", kPolicyAdmin, Operation::enrol_client},
+    Route{Method::delete_, "/v1/clients/{id}", kPolicyAdmin, Operation::revoke_client},
+    Route{Method::get, "/v1/status", kStaff, Operation::status},
+    Route{Method::post, "/v1/sys/backup", kKeyOperator, Operation::backup},
+    Route{Method::get, "/livez", kOpen, Operation::livez},
+    Route{Method::get, "/readyz", kOpen, Operation::readyz},
+    Route{Method::get, "/version", kOpen, Operation::version},
+    Route{Method::get, "/openapi.json", kOpen, Operation::openapi},
+};
+
+// Takes the next segment off the front: "/a/b" -> "a", rest "/b".
+std::string_view take_segment(std::string_view& path) noexcept {
+    path.remove_prefix(1);
+    const std::size_t end = std::min(path.find('/'), path.size());
+    const std::string_view segment = path.substr(0, end);
+    path.remove_prefix(end);
+    return segment;
+}
+
+// The raw segments at the places of the pattern's parameters; nullopt if the path differs.
+// Literal segments must be written plainly: "/v1/%74okenize" is another path.
+std::optional<std::array<std::string_view, kPathParametersMax>> match_path(
+    std::string_view pattern, std::string_view path) noexcept {
+    std::array<std::string_view, kPathParametersMax> raw{};
+    std::size_t count = 0;
+    while (!pattern.empty() && !path.empty()) {
+        const std::string_view expected = take_segment(pattern);
+        const std::string_view found = take_segment(path);
+        if (expected.starts_with('{') && !found.empty()) {
+            raw.at(count++) = found;
+        } else if (expected != found) {
+            return std::nullopt;
+        }
+    }
+    if (!pattern.empty() || !path.empty()) return std::nullopt;
+    return raw;
+}
+
+// RFC 3629, so that one id has one spelling.
+bool is_utf8(std::string_view text) noexcept {
+    for (std::size_t at = 0; at < text.size();) {
+        const auto lead = static_cast<unsigned char>(text[at]);
+        const std::size_t tail = lead < 0x80                    ? 0
+                                 : lead >= 0xC2 && lead < 0xE0  ? 1
+                                 : lead >= 0xE0 && lead < 0xF0  ? 2
+                                 : lead >= 0xF0 && lead <= 0xF4 ? 3
+                                                                : 4;
+        if (tail == 4 || text.size() - at <= tail) return false;
+        for (std::size_t i = 1; i <= tail; ++i) {
+            if ((static_cast<unsigned char>(text[at + i]) & 0xC0) != 0x80) return false;
+        }
+        const auto second = tail > 0 ? static_cast<unsigned char>(text[at + 1]) : 0;
+        const bool overlong = (lead == 0xE0 && second < 0xA0) || (lead == 0xF0 && second < 0x90);
+        const bool outside = (lead == 0xED && second >= 0xA0) || (lead == 0xF4 && second >= 0x90);
+        if (overlong || outside) return false;
+        at += tail + 1;
+    }
+    return true;
+}
+
+bool has_control(std::string_view text) noexcept {
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        const auto byte = static_cast<unsigned char>(text[at]);
+        if (byte < 0x20 || byte == 0x7F) return true;
+        // C1 controls, U+0080 to U+009F.
+        const bool c1 =
+            byte == 0xC2 && at + 1 < text.size() && static_cast<unsigned char>(text[at + 1]) < 0xA0;
+        if (c1) return true;
+    }
+    return false;
+}
+
+std::optional<std::string> decode_text(std::string_view raw) {
+    const auto encoded = boost::urls::make_pct_string_view(raw);
+    if (!encoded) return std::nullopt;
+    std::string text;
+    text.reserve(raw.size());
+    for (const char letter : *(*encoded)) text.push_back(letter);
+    if (!is_utf8(text) || has_control(text)) return std::nullopt;
+    return text;
+}
+
+std::variant<Match, WrongMethod, Refusal> decode_match(
+    const Route& route, const std::array<std::string_view, kPathParametersMax>& raw) {
+    Match match;
+    match.route = &route;
+    for (std::size_t i = 0; i < raw.size(); ++i) {
+        if (raw[i].data() == nullptr) continue;
+        auto text = decode_text(raw[i]);
+        if (!text || text->size() > kPathParameterSizeMax) return Refusal::malformed;
+        match.parameters[i] = std::move(*text);
+    }
+    return match;
+}
+
+}  // namespace
+
+std::span<const Route> routes() noexcept {
+    return kRoutes;
+}
+
+std::variant<Match, WrongMethod, Refusal> find_route(Method method, std::string_view path) {
+    if (!path.starts_with('/')) return Refusal::not_found;
+    WrongMethod wrong;
+    for (const Route& route : kRoutes) {
+        const auto raw = match_path(route.pattern, path);
+        if (!raw) continue;
+        if (route.method == method) return decode_match(route, *raw);
+        if (!wrong.allow.empty()) wrong.allow += ", ";
+        wrong.allow += name_of(route.method);
+    }
+    if (!wrong.allow.empty()) return wrong;
+    return Refusal::not_found;
+}
+
+std::optional<std::string_view> QueryParameters::find(std::string_view name) const noexcept {
+    for (const Entry& entry : entries_) {
+        if (entry.is_set && entry.name == name) return entry.value;
+    }
+    return std::nullopt;
+}
+
+Result<QueryParameters> parse_query(const Route& route, std::string_view query) {
+    QueryParameters parameters;
+    for (std::size_t i = 0; i < route.query.size(); ++i) {
+        parameters.entries_.at(i).name = route.query.at(i);
+    }
+    while (!query.empty()) {
+        const std::size_t end = std::min(query.find('&'), query.size());
+        const std::string_view part = query.substr(0, end);
+        query.remove_prefix(std::min(end + 1, query.size()));
+        const std::size_t equals = part.find('=');
+        if (equals == 0 || equals == std::string_view::npos) return Refusal::malformed;
+        const auto entry =
+            std::find_if(parameters.entries_.begin(), parameters.entries_.end(),
+                         [&](const auto& known) { return known.name == part.substr(0, equals); });
+        if (entry == parameters.entries_.end() || entry->is_set) return Refusal::malformed;
+        auto value = decode_text(part.substr(equals + 1));
+        if (!value) return Refusal::malformed;
+        entry->value = std::move(*value);
+        entry->is_set = true;
+    }
+    return parameters;
+}
+
+std::string_view name_of(Method method) noexcept {
+    switch (method) {
+    case Method::get: return "GET";
+    case Method::put: return "PUT";
+    case Method::post: return "POST";
+    case Method::delete_: return "DELETE";
+    }
+    return "";
+}
+
+std::string_view name_of(Operation operation) noexcept {
+    switch (operation) {
+    case Operation::put_subject: return "put_subject";
+    case Operation::tokenize: return "tokenize";
+    case Operation::detokenize: return "detokenize";
+    case Operation::get_subject: return "get_subject";
+    case Operation::delete_field: return "delete_field";
+    case Operation::search: return "search";
+    case Operation::match: return "match";
+    case Operation::put_consent: return "put_consent";
+    case Operation::list_consents: return "list_consents";
+    case Operation::erase_subject: return "erase_subject";
+    case Operation::get_erasure: return "get_erasure";
+    case Operation::get_policy: return "get_policy";
+    case Operation::get_policy_version: return "get_policy_version";
+    case Operation::lint_policy: return "lint_policy";
+    case Operation::publish_policy: return "publish_policy";
+    case Operation::decide: return "decide";
+    case Operation::list_clients: return "list_clients";
+    case Operation::enrol_client: return "enrol_client";
+    case Operation::revoke_client: return "revoke_client";
+    case Operation::status: return "status";
+    case Operation::backup: return "backup";
+    case Operation::livez: return "livez";
+    case Operation::readyz: return "readyz";
+    case Operation::version: return "version";
+    case Operation::openapi: return "openapi";
+    }
+    return "";
+}
+
+}  // namespace oubliette::api

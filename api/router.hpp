@@ -1,0 +1,115 @@
+#pragma once
+
+#include <array>
+#include <concepts>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "api/exchange.hpp"
+#include "vault/result.hpp"
+#include "vault/roles.hpp"
+
+// Which operation a request asks for. One table, from which the router works and with which a test
+// compares openapi.json in both directions. Thread-safe (no state).
+
+namespace oubliette::api {
+
+// operationId in openapi.json is the enumerator's name.
+enum class Operation : std::uint8_t {
+    put_subject,
+    tokenize,
+    detokenize,
+    get_subject,
+    delete_field,
+    search,
+    match,
+    put_consent,
+    list_consents,
+    erase_subject,
+    get_erasure,
+    get_policy,
+    get_policy_version,
+    lint_policy,
+    publish_policy,
+    decide,
+    list_clients,
+    enrol_client,
+    revoke_client,
+    status,
+    backup,
+    livez,
+    readyz,
+    version,
+    openapi,
+};
+
+[[nodiscard]] std::string_view name_of(Operation operation) noexcept;
+
+[[nodiscard]] constexpr RoleMask mask_of(std::same_as<Role> auto... roles) noexcept {
+    return static_cast<RoleMask>((0U | ... | static_cast<unsigned>(roles)));
+}
+
+// Who may call an operation: one of the roles; no role at all means that no credential is needed.
+struct Access {
+    RoleMask roles = 0;
+    [[nodiscard]] constexpr bool is_open() const noexcept { return roles == 0; }
+    [[nodiscard]] constexpr bool permits(RoleMask held) const noexcept {
+        return is_open() || (roles & held) != 0;
+    }
+};
+
+struct Route {
+    Method method = Method::get;
+    std::string_view pattern;  // "/v1/subjects/{subject}/consents/{slot}"
+    Access access;
+    Operation operation = Operation::livez;
+    // Query parameters that the operation reads; every other one is MALFORMED.
+    std::array<std::string_view, 2> query{};
+};
+
+[[nodiscard]] std::span<const Route> routes() noexcept;
+[[nodiscard]] std::string_view name_of(Method method) noexcept;  // "GET"
+
+inline constexpr std::size_t kPathParameterSizeMax = 128;  // bytes, decoded
+inline constexpr std::size_t kPathParametersMax = 2;
+
+// A route with the decoded parameters of its path, in the order of the pattern.
+struct Match {
+    const Route* route = nullptr;
+    std::array<std::string, kPathParametersMax> parameters;
+};
+
+// The path exists, but not with this method.
+struct WrongMethod {
+    std::string allow;  // value of the Allow header: "GET, PUT"
+};
+
+// Refuses: not_found (no such path), malformed (a parameter longer than
+// kPathParameterSizeMax, not UTF-8, or with a control character).
+[[nodiscard]] std::variant<Match, WrongMethod, Refusal> find_route(Method method,
+                                                                   std::string_view path);
+
+// The decoded query parameters of a route; names are those of Route::query.
+class QueryParameters {
+public:
+    [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const noexcept;
+
+private:
+    friend Result<QueryParameters> parse_query(const Route& route, std::string_view query);
+    struct Entry {
+        std::string_view name;
+        std::string value;
+        bool is_set = false;
+    };
+    std::array<Entry, 2> entries_;
+};
+
+// Refuses: malformed (a parameter that the route does not declare, one given twice, text that is
+// not UTF-8 or holds a control character).
+[[nodiscard]] Result<QueryParameters> parse_query(const Route& route, std::string_view query);
+
+}  // namespace oubliette::api

@@ -1,0 +1,156 @@
+#include "api/service.hpp"
+
+#include "api/call.hpp"
+#include "api/credentials.hpp"
+#include "crypto/byte_io.hpp"
+
+namespace oubliette::api {
+namespace {
+
+bool has_body(Method method) noexcept { return method == Method::put || method == Method::post; }
+
+// "application/json", perhaps with parameters.
+bool is_json(std::string_view content_type) noexcept {
+    constexpr std::string_view kJson = "application/json";
+    if (!content_type.starts_with(kJson)) return false;
+    return content_type.size() == kJson.size() || content_type[kJson.size()] == ';' ||
+           content_type[kJson.size()] == ' ';
+}
+
+void dispatch(const CallPtr& call) {
+    switch (call->match.route->operation) {
+    case Operation::put_subject: return handle_put_subject(call);
+    case Operation::tokenize: return handle_tokenize(call);
+    case Operation::detokenize: return handle_detokenize(call);
+    case Operation::get_subject: return handle_get_subject(call);
+    case Operation::delete_field: return handle_delete_field(call);
+    case Operation::search: return handle_search(call);
+    case Operation::match: return handle_match(call);
+    case Operation::put_consent: return handle_put_consent(call);
+    case Operation::list_consents: return handle_list_consents(call);
+    case Operation::erase_subject: return handle_erase_subject(call);
+    case Operation::get_erasure: return handle_get_erasure(call);
+    case Operation::get_policy: return handle_get_policy(call);
+    case Operation::get_policy_version: return handle_get_policy_version(call);
+    case Operation::lint_policy: return handle_lint_policy(call);
+    case Operation::publish_policy: return handle_publish_policy(call);
+    case Operation::decide: return handle_decide(call);
+    case Operation::list_clients: return handle_list_clients(call);
+    case Operation::enrol_client: return handle_enrol_client(call);
+    case Operation::revoke_client: return handle_revoke_client(call);
+    case Operation::status: return handle_status(call);
+    case Operation::backup: return handle_backup(call);
+    case Operation::livez: return handle_livez(call);
+    case Operation::readyz: return handle_readyz(call);
+    case Operation::version: return handle_version(call);
+    case Operation::openapi: return handle_openapi(call);
+    }
+}
+
+}  // namespace
+
+Service::Service(Vault& vault, std::filesystem::path scratch, ServiceLimits limits)
+    : vault_{vault}, scratch_{std::move(scratch)}, limits_{limits} {}
+
+std::optional<Caller> Service::caller_of(const Request& request) const {
+    if (!request.authorization.empty()) {
+        const auto key = parse_authorization(request.authorization);
+        if (!key) return std::nullopt;
+        return vault_.authenticate(key->client, key->key, key->secret.expose());
+    }
+    return vault_.authenticate_san(request.client_san);
+}
+
+std::optional<Response> Service::check_header(const Request& request,
+                                              std::size_t /*body_size*/) const {
+    const auto found = find_route(request.method, request.path);
+    if (const auto* const wrong = std::get_if<WrongMethod>(&found)) {
+        Response response = problem_response(Refusal::method_not_allowed, request.request_id);
+        response.headers.emplace_back("Allow", wrong->allow);
+        return response;
+    }
+    if (const auto* const refusal = std::get_if<Refusal>(&found)) {
+        return problem_response(*refusal, request.request_id);
+    }
+    const Route& route = *std::get<Match>(found).route;
+    if (!route.access.is_open()) {
+        const auto caller = caller_of(request);
+        if (!caller) return problem_response(Refusal::unauthenticated, request.request_id);
+        if (!route.access.permits(caller->roles)) {
+            return problem_response(Refusal::role_denied, request.request_id);
+        }
+    }
+    if (has_body(request.method) && !is_json(request.content_type)) {
+        return problem_response(Refusal::media_type, request.request_id);
+    }
+    return std::nullopt;
+}
+
+void Service::handle(const ExchangePtr& exchange) const {
+    const Request& request = exchange->request();
+    auto call = std::make_shared<Call>(vault_, exchange);
+    auto found = find_route(request.method, request.path);
+    auto* const match = std::get_if<Match>(&found);
+    if (match == nullptr) return call->refuse(Refusal::not_found);
+    call->match = std::move(*match);
+    call->scratch = scratch_;
+    call->limits = limits_;
+    if (!call->match.route->access.is_open()) {
+        // Again, because the body may have taken a while: a revocation acts at once.
+        const auto caller = caller_of(request);
+        if (!caller) return call->refuse(Refusal::unauthenticated);
+        call->caller = *caller;
+    }
+    auto query = parse_query(*call->match.route, request.query);
+    if (!query) return call->refuse(query.error());
+    call->query = std::move(*query);
+    try {
+        dispatch(call);
+    } catch (const Fault& fault) {
+        call->fail(fault);
+    }
+}
+
+// ---- Call ----------------------------------------------------------------------------------
+
+Result<JsonValue> Call::body(std::initializer_list<std::string_view> members) {
+    auto value = document.parse(request().body.expose());
+    if (!value) return value;
+    const bool is_object = value->is(JsonType::object) && value->has_only(members);
+    if (!is_object) return Refusal::malformed;
+    return value;
+}
+
+void Call::refuse(Refusal refusal, std::span<const FieldProblem> errors) {
+    exchange->respond(problem_response(refusal, request().request_id, errors));
+}
+
+void Call::fail(const Fault& fault) {
+    exchange->respond(problem_response(fault.kind(), request().request_id));
+}
+
+void Call::answer(unsigned status, const WipedBuffer& json) {
+    Response response;
+    response.status = status;
+    response.body = crypto::SecretBytes{json.bytes()};
+    exchange->respond(std::move(response));
+}
+
+void write_error(JsonWriter& json, Refusal refusal) {
+    json.begin_object()
+        .member("code", wire_name(refusal))
+        .key("status")
+        .integer(status_of(refusal))
+        .end_object();
+}
+
+std::string time_text(Timestamp time) {
+    const std::time_t seconds = time.unix_seconds();
+    std::tm parts{};
+    gmtime_r(&seconds, &parts);
+    std::array<char, 24> text{};
+    const std::size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+    return {text.data(), size};
+}
+
+}  // namespace oubliette::api

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// How a workload joins the benchmark program: one .cpp that ends with
+//     const Registration kRegistration{"name", "what it measures", run};
+// and one line in bench/CMakeLists.txt. A workload prints nothing; it hands its figures to Output.
+
+namespace oubliette::bench {
+
+using Clock = std::chrono::steady_clock;
+
+struct Settings {
+    std::uint64_t seed = 1;                     // of everything random in the workload
+    std::chrono::duration<double> duration{5};  // for all cases of the workload together
+    std::filesystem::path directory;  // empty, on the disk to be measured; removed afterwards
+};
+
+// The time that each operation of one case took. Not thread-safe: one per thread, then add().
+class Samples {
+public:
+    void record(Clock::duration time) {
+        times_.push_back(std::chrono::duration_cast<std::chrono::nanoseconds>(time).count());
+    }
+    void add(const Samples& other) {
+        times_.insert(times_.end(), other.times_.begin(), other.times_.end());
+    }
+    [[nodiscard]] std::size_t count() const noexcept { return times_.size(); }
+    // The smallest time that at least `share` of the operations did not exceed, in microseconds;
+    // 0 without samples. `share` in (0, 1].
+    [[nodiscard]] double quantile_us(double share) const;
+
+private:
+    std::vector<std::int64_t> times_;  // ns
+};
+
+// One line of output: one case of a workload.
+struct Result {
+    std::string name;  // of the case: "64 rows per transaction, store"
+    Samples samples;   // of the operations
+    std::chrono::duration<double> elapsed{0};
+    double units_per_operation = 1;  // rows, values: what `per_second` counts
+    std::string unit = "operations";
+    // Throughput divided by that of the reference run beside it; 0 if the case has none.
+    double ratio = 0;
+    std::string reference;
+
+    [[nodiscard]] double per_second() const {
+        return static_cast<double>(samples.count()) * units_per_operation / elapsed.count();
+    }
+};
+
+using Output = std::function<void(const Result&)>;
+using Run = void (*)(const Settings&, const Output&);
+
+struct Workload {
+    std::string_view name;
+    std::string_view description;
+    Run run;
+};
+
+// All workloads linked into the program, by name.
+[[nodiscard]] std::vector<Workload> workloads();
+
+// Adds a workload before main() runs. The texts must be literals.
+struct Registration {
+    Registration(std::string_view name, std::string_view description, Run run);
+};
+
+// Repeats `operation` until `duration` has passed and at least once; adds the time of each to
+// `result.samples` and the whole time to `result.elapsed`.
+void measure(Result& result, std::chrono::duration<double> duration,
+             const std::function<void()>& operation);
+
+}  // namespace oubliette::bench

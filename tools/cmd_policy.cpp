@@ -1,0 +1,123 @@
+#include <CLI/CLI.hpp>
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "tools/commands.hpp"
+#include "tools/durable_file.hpp"
+#include "vault/policy/document.hpp"
+#include "vault/policy/lint.hpp"
+
+namespace oubliette::tools {
+
+namespace {
+
+struct Options {
+    ServerOptions server;
+    std::string file;
+    bool is_json = false;
+    bool is_online = false;  // lint only
+};
+
+HttpAnswer post_policy(const Options& options, const std::string& path) {
+    HttpRequest request;
+    request.method = HttpMethod::post;
+    request.path = path;
+    request.body = read_file(options.file);
+    HttpsClient client = make_client(options.server);
+    return client.call(request);
+}
+
+// The same for findings of this program and of a vault:
+// {"findings":[{"code","severity","pointer","line","column","message"}...]}.
+boost::json::value lint_here(const std::string& text) {
+    policy::ParseOutcome outcome = policy::parse_document(text);
+    std::vector<policy::Finding> all = std::move(outcome.findings);
+    if (outcome.document) {
+        const auto found = policy::lint(*outcome.document, SystemClock().now());
+        all.insert(all.end(), found.begin(), found.end());
+    }
+    boost::json::array findings;
+    for (const policy::Finding& finding : all) {
+        const bool is_error = finding.severity == policy::Severity::error;
+        findings.push_back(boost::json::object{{"code", finding.code},
+                                               {"severity", is_error ? "error" : "warning"},
+                                               {"pointer", finding.pointer},
+                                               {"line", finding.line},
+                                               {"column", finding.column},
+                                               {"message", finding.message}});
+    }
+    return boost::json::object{{"findings", findings}};
+}
+
+std::string number_member(const boost::json::value& object, std::string_view name) {
+    const auto* const member =
+        object.is_object() ? object.get_object().if_contains({name.data(), name.size()}) : nullptr;
+    return member == nullptr ? "0" : boost::json::serialize(*member);
+}
+
+Exit run_lint(const Options& options) {
+    const boost::json::value answer = options.is_online
+                                          ? accepted_json(post_policy(options, "/v1/policy/lint"))
+                                          : lint_here(read_file(options.file));
+    const auto* const object = answer.if_object();
+    const auto* const findings = object == nullptr ? nullptr : object->if_contains("findings");
+    if (findings == nullptr || !findings->is_array()) {
+        throw CommandError(Exit::failed, "the vault's answer holds no findings; is --url right?");
+    }
+    std::size_t error_count = 0;
+    for (const boost::json::value& finding : findings->get_array()) {
+        const std::string severity = string_member(finding, "severity");
+        if (severity != "warning") ++error_count;
+        if (options.is_json) continue;
+        print(options.file + ":" + number_member(finding, "line") + ":" +
+              number_member(finding, "column") + ": " + severity + ": " +
+              string_member(finding, "code") + ": " + string_member(finding, "message"));
+    }
+    if (options.is_json) print(boost::json::serialize(answer));
+    say(options.file + ": " + std::to_string(error_count) + " errors, " +
+        std::to_string(findings->get_array().size() - error_count) + " warnings");
+    return error_count == 0 ? Exit::done : Exit::refused;
+}
+
+Exit run_publish(const Options& options) {
+    const HttpAnswer answer = post_policy(options, "/v1/policy/publish");
+    const boost::json::value published = accepted_json(answer);
+    if (options.is_json) {
+        print(boost::json::serialize(published));
+    } else {
+        say(options.file + " is published");
+    }
+    return Exit::done;
+}
+
+CLI::App& add_action(CLI::App& parent, const char* name, const char* words,
+                     const std::shared_ptr<Options>& options) {
+    CLI::App& action = *parent.add_subcommand(name, words);
+    action.add_option("FILE", options->file, "Policy document, JSON")->required();
+    action.add_flag("--json", options->is_json, "The answer as JSON");
+    add_server_options(action, options->server);
+    return action;
+}
+
+}  // namespace
+
+void add_policy(CLI::App& program, Run& chosen) {
+    auto options = std::make_shared<Options>();
+    CLI::App& verb = *program.add_subcommand("policy", "Check and publish the policy document");
+    verb.require_subcommand(1);
+
+    CLI::App& lint = add_action(verb, "lint", "Look for mistakes; publishes nothing", options);
+    lint.add_flag("--online", options->is_online,
+                  "Ask the vault at --url (else this program looks by itself)");
+    add_example(lint, "oubliette policy lint policy.json");
+    lint.final_callback([options, &chosen] { chosen = [options] { return run_lint(*options); }; });
+
+    CLI::App& publish = add_action(verb, "publish", "Put a new version into force", options);
+    add_example(publish, "oubliette policy publish policy.json --key-file keys/policy_admin.key");
+    publish.final_callback(
+        [options, &chosen] { chosen = [options] { return run_publish(*options); }; });
+}
+
+}  // namespace oubliette::tools

@@ -1,0 +1,140 @@
+#include <algorithm>
+#include <utility>
+
+#include "crypto/merkle.hpp"
+#include "vault/keys/leader.hpp"
+
+// When an applied group is final: all registered keepers acknowledged that very hash or a later
+// one of the chain (KEYS 6.1 L5), and the requests that began before the group have ended (L4).
+
+namespace oubliette::keys {
+
+// A request that an earlier group applied: its group waits again, with what the keepers store.
+void Leader::wait_for_final(std::uint64_t epoch, Task& task) {
+    if (!task.final) return;
+    const auto found = waiting_.find(epoch);
+    if (found != waiting_.end()) {
+        found->second.finals.emplace_back(task.revocation.id, std::move(task.final));
+        return;
+    }
+    Waiting waiting;
+    for (const std::shared_ptr<Keeper>& keeper : keepers_in_sync()) {
+        try {
+            if (auto ack = keeper->acknowledge(epoch)) waiting.acks.emplace(ack->keeper, *ack);
+            const auto source = keeper->store();
+            const auto view = source->read();
+            const std::optional<StoredRow> row = KeeperRows::row(*view, epoch);
+            if (!row || !waiting.leaves.empty()) continue;
+            waiting.row = row->row;
+            waiting.leaves = KeeperRows::leaves(*view, epoch);
+        } catch (const Fault& fault) {
+            take_out(*keeper, fault.what());
+        }
+    }
+    waiting.finals.emplace_back(task.revocation.id, std::move(task.final));
+    waiting.turn = gate_.turn();
+    {
+        const std::lock_guard lock{mutex_};
+        waiting.count = 1;
+        waiting_count_ += waiting.count;
+    }
+    waiting_.emplace(epoch, std::move(waiting));
+}
+
+void Leader::add_ack(const Acknowledgement& ack) {
+    std::uint64_t& latest = acknowledged_[ack.keeper];
+    latest = std::max(latest, ack.epoch);
+    for (auto& [epoch, waiting] : waiting_) {
+        if (epoch <= ack.epoch) waiting.acks.emplace(ack.keeper, ack);
+    }
+}
+
+bool Leader::is_acknowledged(const Waiting& waiting) const {
+    return std::all_of(members_.begin(), members_.end(), [&](const Member& member) {
+        return member.status == MemberStatus::expelled || waiting.acks.contains(member.id);
+    });
+}
+
+// Every registered keeper is past it.
+std::uint64_t Leader::chain_floor() const {
+    std::uint64_t floor = head_.epoch;
+    for (const Member& member : members_) {
+        if (member.status == MemberStatus::expelled) continue;
+        const auto found = acknowledged_.find(member.id);
+        floor = std::min(floor, found == acknowledged_.end() ? 0 : found->second);
+    }
+    return floor;
+}
+
+void Leader::settle() {
+    for (auto next = waiting_.begin(); next != waiting_.end();) {
+        if (!is_acknowledged(next->second) || !gate_.done(next->second.turn)) {
+            ++next;
+            continue;
+        }
+        Finality finality;
+        try {
+            finality = finality_of(next->second);
+        } catch (const Fault&) {
+            ++next;  // its chain cannot be read now; a keeper is opened again before the next try
+            continue;
+        }
+        const Waiting waiting = std::move(next->second);
+        next = waiting_.erase(next);
+        {
+            const std::lock_guard lock{mutex_};
+            waiting_count_ -= waiting.count;
+        }
+        report(waiting, std::move(finality));
+    }
+}
+
+// The rows from the group to the latest acknowledgement.
+std::vector<ChainRow> Leader::chain_of(const Waiting& waiting) const {
+    std::uint64_t last = waiting.row.epoch;
+    for (const auto& [id, ack] : waiting.acks) last = std::max(last, ack.epoch);
+    std::vector<ChainRow> chain;
+    if (last > waiting.row.epoch) {
+        for (const std::shared_ptr<Keeper>& keeper : keepers_in_sync()) {
+            const auto source = keeper->store();
+            for (const StoredRow& row : KeeperRows::rows_from(*source->read(), waiting.row.epoch)) {
+                if (row.row.epoch <= last) chain.push_back(row.row);
+            }
+            if (!chain.empty() && chain.front().hash == waiting.row.hash) return chain;
+            chain.clear();
+        }
+    }
+    chain.push_back(waiting.row);
+    return chain;
+}
+
+Finality Leader::finality_of(const Waiting& waiting) const {
+    Finality finality;
+    finality.epoch = waiting.row.epoch;
+    finality.hash_before = waiting.row.previous_hash;
+    finality.hash_after = waiting.row.hash;
+    finality.chain = chain_of(waiting);
+    for (const auto& [id, ack] : waiting.acks) finality.acknowledgements.push_back(ack);
+    finality.request_count = waiting.leaves.size();
+    finality.irrecoverable_after = clock_.now();
+    return finality;
+}
+
+void Leader::report(const Waiting& waiting, Finality finality) {
+    for (const auto& done : waiting.done) done->set_value();
+    std::vector<crypto::Hash> hashes;
+    for (const RequestLeaf& leaf : waiting.leaves) {
+        hashes.push_back(crypto::merkle_leaf(leaf.digest));
+    }
+    for (const auto& [id, final] : waiting.finals) {
+        const auto leaf =
+            std::lower_bound(waiting.leaves.begin(), waiting.leaves.end(), id,
+                             [](const RequestLeaf& a, const RequestId& b) { return a.id < b; });
+        if (leaf == waiting.leaves.end() || leaf->id != id) continue;
+        finality.request_index = static_cast<std::uint64_t>(leaf - waiting.leaves.begin());
+        finality.request_proof = crypto::merkle_inclusion_proof(hashes, finality.request_index);
+        final(finality);
+    }
+}
+
+}  // namespace oubliette::keys
