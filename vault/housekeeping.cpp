@@ -10,8 +10,8 @@ namespace oubliette {
 namespace {
 
 constexpr auto kHouseInterval = std::chrono::seconds{1};
-constexpr unsigned kStateRecordEvery = 5;   // intervals; KEYS 4.6 allows 10 s after a commit
-constexpr unsigned kSupersededEvery = 60;   // intervals
+constexpr unsigned kStateRecordEvery = 5;  // intervals; KEYS 4.6 allows 10 s after a commit
+constexpr unsigned kSupersededEvery = 60;  // intervals
 
 }  // namespace
 

@@ -47,6 +47,7 @@ void Core::finish_revocation(const std::shared_ptr<Revoking>& revoking,
         if (!has_receipt(revocation.scope)) return;
         auto erasure = read_erasure(view, revocation.id);
         if (!erasure) throw Fault{FaultKind::corrupt, "an erasure's row is missing"};
+        if (erasure->state == ErasureState::final) return;  // told again after a start
         erasure->state = ErasureState::final;
         erasure->finished = now();
         erasure->finality = finality;

@@ -45,6 +45,7 @@ enum class Action : std::uint8_t {
     decide = 19,
     superseded = 20,
     vault_created = 21,
+    consent_list = 22,
 };
 
 inline constexpr std::size_t kEntrySize = 52;  // bytes

@@ -17,7 +17,9 @@ using policy::FieldId;
 using policy::SlotId;
 using policy::SubjectState;
 
-[[noreturn]] void corrupt(const char* what) { throw Fault{FaultKind::corrupt, what}; }
+[[noreturn]] void corrupt(const char* what) {
+    throw Fault{FaultKind::corrupt, what};
+}
 
 std::uint32_t next_area(std::uint32_t item) noexcept {
     for (const std::uint32_t start : keys::kItemAreaStart) {
@@ -91,8 +93,8 @@ Result<Person> People::load(const store::ReadView& view, const policy::Gate& gat
     person.number = number;
     person.fixed = std::move(*fixed);
     person.state = open_state(view, gate, number, person.fixed, *hot);
-    const auto key = crypto::derive_subkey(person.fixed.expose(), KdfContext::subject,
-                                           keys::subkey::kPersonRow);
+    const auto key =
+        crypto::derive_subkey(person.fixed.expose(), KdfContext::subject, keys::subkey::kPersonRow);
     const auto plaintext = open_record(key, {RecordType::person_row, tenant_, number, 0, 0}, *row);
     const auto counters = plaintext ? decode_person_row(plaintext->expose()) : std::nullopt;
     if (!counters) corrupt("a person's row does not authenticate");
@@ -216,9 +218,9 @@ std::vector<OpenedValue> People::open_values(const store::ReadView& view, Subjec
 std::vector<StoredMarker> People::markers(const store::ReadView& view, SubjectNumber number,
                                           std::optional<SlotId> slot) const {
     std::vector<StoredMarker> found;
-    const Bytes prefix = slot ? field_prefix(tenant_, number, RowKind::marker,
-                                             static_cast<std::uint16_t>(*slot))
-                              : row_key(tenant_, number, RowKind::marker);
+    const Bytes prefix =
+        slot ? field_prefix(tenant_, number, RowKind::marker, static_cast<std::uint16_t>(*slot))
+             : row_key(tenant_, number, RowKind::marker);
     view.scan(Tables::kPeople, prefix, {}, [&](ByteView key, ByteView row) {
         const FieldItem place = field_item_of(key);
         StoredMarker stored;
@@ -227,11 +229,10 @@ std::vector<StoredMarker> People::markers(const store::ReadView& view, SubjectNu
         const NodeState state = plane_.item_key(tenant_, number, place.item, item_key);
         if (state == NodeState::corrupt) corrupt("a consent marker's key cannot be derived");
         if (state == NodeState::whole) {
-            const auto key_of_marker = crypto::derive_subkey(item_key.expose(), KdfContext::item,
-                                                             keys::subkey::kMarker);
-            const auto plaintext =
-                open_record(key_of_marker,
-                            {RecordType::marker, tenant_, number, place.field, place.item}, row);
+            const auto key_of_marker =
+                crypto::derive_subkey(item_key.expose(), KdfContext::item, keys::subkey::kMarker);
+            const auto plaintext = open_record(
+                key_of_marker, {RecordType::marker, tenant_, number, place.field, place.item}, row);
             const auto marker = plaintext ? decode_marker(plaintext->expose()) : std::nullopt;
             if (!marker) corrupt("a consent marker does not authenticate");
             stored.alive = true;
@@ -249,8 +250,7 @@ policy::SlotMask People::expired_slots(const store::ReadView& view, SubjectNumbe
     policy::SlotMask good;
     for (const StoredMarker& stored : markers(view, number, std::nullopt)) {
         if (!stored.alive) continue;
-        const bool is_over =
-            stored.marker.expires.seconds != 0 && now >= stored.marker.expires;
+        const bool is_over = stored.marker.expires.seconds != 0 && now >= stored.marker.expires;
         (is_over ? expired : good).set(static_cast<SlotId>(stored.marker.slot));
     }
     expired.low &= ~good.low;
@@ -270,10 +270,9 @@ std::optional<std::string> People::open_external_id(SubjectNumber number, ByteVi
     const NodeState state = plane_.item_key(tenant_, number, 0, item_key);
     if (state == NodeState::dead) return std::nullopt;
     if (state != NodeState::whole) corrupt("a person's key cannot be derived");
-    const auto key = crypto::derive_subkey(item_key.expose(), KdfContext::item,
-                                           keys::subkey::kExternalId);
-    const auto plaintext =
-        open_record(key, {RecordType::external_id, tenant_, number, 0, 0}, row);
+    const auto key =
+        crypto::derive_subkey(item_key.expose(), KdfContext::item, keys::subkey::kExternalId);
+    const auto plaintext = open_record(key, {RecordType::external_id, tenant_, number, 0, 0}, row);
     const auto id = plaintext ? decode_external_id(plaintext->expose()) : std::nullopt;
     if (!id) corrupt("an external id does not authenticate");
     return std::string{*id};
@@ -313,8 +312,8 @@ Person People::create(store::WriteView& view, const policy::Gate& gate, SubjectN
     if (plane_.item_key(tenant_, number, 0, item_key) != NodeState::whole) {
         corrupt("a fresh person number has no living key");
     }
-    const auto key = crypto::derive_subkey(item_key.expose(), KdfContext::item,
-                                           keys::subkey::kExternalId);
+    const auto key =
+        crypto::derive_subkey(item_key.expose(), KdfContext::item, keys::subkey::kExternalId);
     Header header;
     header.region = person.state.home_region;
     header.generation = generation_;
@@ -341,8 +340,7 @@ void People::save(store::WriteView& view, Person& person) const {
 
 // The first four bytes pin tokens to the value: unique within the field, and not 0, which would
 // look like "floating" in a token.
-BoxSalt People::fresh_salt(const store::ReadView& view, SubjectNumber number,
-                           FieldId field) const {
+BoxSalt People::fresh_salt(const store::ReadView& view, SubjectNumber number, FieldId field) const {
     std::vector<std::uint32_t> taken{0};
     const Bytes prefix =
         field_prefix(tenant_, number, RowKind::value, static_cast<std::uint16_t>(field));
@@ -375,8 +373,7 @@ std::uint32_t People::write_value(store::WriteView& view, Person& person,
     const Bytes row = seal_value_row(
         key, header, {RecordType::value, tenant_, person.number, header.schema, item}, salt,
         plaintext.expose(), value.truth);
-    const Bytes key_bytes =
-        row_key(tenant_, person.number, RowKind::value, header.schema, item);
+    const Bytes key_bytes = row_key(tenant_, person.number, RowKind::value, header.schema, item);
     view.put(Tables::kPeople, key_bytes, row);
     if (value.end_day) {
         Bytes expiry;
@@ -403,11 +400,10 @@ std::uint32_t People::write_marker(store::WriteView& view, Person& person,
     header.schema = marker.slot;
     header.region = person.state.home_region;
     header.generation = generation_;
-    view.put(Tables::kPeople,
-             row_key(tenant_, person.number, RowKind::marker, marker.slot, item),
-             seal_record(key, header,
-                         {RecordType::marker, tenant_, person.number, marker.slot, item},
-                         encode(marker)));
+    view.put(
+        Tables::kPeople, row_key(tenant_, person.number, RowKind::marker, marker.slot, item),
+        seal_record(key, header, {RecordType::marker, tenant_, person.number, marker.slot, item},
+                    encode(marker)));
     return item;
 }
 
@@ -425,8 +421,8 @@ bool People::remove_rows(store::WriteView& view, SubjectNumber number,
 
 std::uint64_t People::reserve_audit_numbers(store::WriteView& view, SubjectNumber number,
                                             const crypto::Seed& fixed) const {
-    const auto key = crypto::derive_subkey(fixed.expose(), KdfContext::subject,
-                                           keys::subkey::kAuditCounter);
+    const auto key =
+        crypto::derive_subkey(fixed.expose(), KdfContext::subject, keys::subkey::kAuditCounter);
     const RecordPlace place{RecordType::audit_counter, tenant_, number, 0, 0};
     const Bytes at = row_key(tenant_, number, RowKind::audit_counter);
     std::uint64_t reserved = 0;
