@@ -175,9 +175,11 @@ namespace {
 
 // Copies every page that `root` reaches. The source's snapshot is held for the whole walk: its
 // writer is the caller, who waits.
-void copy_pages(const RootSlot& root, const store::Store& source, store::Store& target) {
+void copy_pages(const RootSlot& root, const store::Store& source, store::Store& target,
+                FileLock& io) {
     std::vector<std::pair<PageId, Bytes>> batch;
     const auto flush = [&] {
+        const ExclusiveHold hold{io};
         target.write([&](store::WriteView& view) {
             for (const auto& [id, record] : batch) view.put(table::kPages, id, record);
         });
@@ -213,8 +215,12 @@ Acknowledgement Keeper::rebuild(const RootSlot& root, const store::Store& source
         // What a rebuild left that was cut off before its k2.
         if (live_slot_ && n != plane_.number) remove_durably(plane_path(directory_, n));
     }
-    Plane plane = open_plane(number + 1);
-    copy_pages(root, source, *plane.store);
+    Plane plane;
+    {
+        const ExclusiveHold hold{io_};
+        plane = open_plane(number + 1);
+    }
+    copy_pages(root, source, *plane.store, io_);
     const auto write = [&](store::WriteView& view) {
         for (const EpochStep& step : steps) {
             KeeperRows::put_row(view, {step.row, false, {}});

@@ -175,9 +175,10 @@ std::optional<StoredRow> decode_row(std::uint64_t epoch, ByteView encoded) {
 // ---- Requests ----------------------------------------------------------------------------------
 
 crypto::Hash request_digest(const Revocation& revocation) {
-    OBL_ASSERT(std::is_sorted(revocation.addresses.begin(), revocation.addresses.end()));
-    return crypto::sha256(
-        {revocation.id, revocation.blind, encode_address_list(revocation.addresses)});
+    std::vector<Path> addresses = revocation.addresses;
+    std::sort(addresses.begin(), addresses.end());
+    addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
+    return crypto::sha256({revocation.id, revocation.blind, encode_address_list(addresses)});
 }
 
 crypto::Hash request_root(const std::vector<RequestLeaf>& leaves) {

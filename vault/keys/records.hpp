@@ -91,7 +91,7 @@ struct StoredRow {
 
 // ---- Requests ----------------------------------------------------------------------------------
 
-// SHA-256(request id | r2 | address list). REQUIRES: addresses sorted, without duplicates.
+// SHA-256(request id | r2 | address list), whatever the order of the addresses.
 [[nodiscard]] crypto::Hash request_digest(const Revocation& revocation);
 
 struct RequestLeaf {
