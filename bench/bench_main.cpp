@@ -102,6 +102,7 @@ int main(int argc, char** argv) {
     app.add_option("--people", settings.people, "In the vault (default: by workload)");
     app.add_option("--connections", settings.connections, "Of the HTTPS workloads")
         ->check(CLI::Range(1U, 2'000U));
+    app.add_flag("--alone", settings.is_alone, "No reference beside it: for a profiler");
     app.add_option("--server-cores", settings.server_cores,
                    "Run the server on the first so many cores only");
     CLI11_PARSE(app, argc, argv);

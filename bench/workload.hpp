@@ -26,6 +26,7 @@ struct Settings {
     std::filesystem::path baseline;   // another one to run beside it; empty: none
     std::uint64_t people = 0;         // in the vault to be measured; 0: as the workload likes
     unsigned connections = 64;
+    bool is_alone = false;      // no reference runs beside it: for profilers
     unsigned server_cores = 0;  // the server runs on the first so many; 0: on all
 };
 
