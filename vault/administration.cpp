@@ -81,7 +81,7 @@ void Vault::enrol_client(const Caller& caller, const NewClient& client, Done<Api
     const auto work = [this, outcome, caller, client](Writing& writing) {
         outcome->refusal.reset();
         auto row = check_new_client(*writing.gate, client);
-        if (row && core_->clients->is_taken(*row)) row = Refusal::wrong_state;
+        if (row && core_->clients->is_taken(row->name)) row = Refusal::wrong_state;
         if (!row) {
             outcome->refusal = row.error();
         } else {
@@ -99,12 +99,14 @@ void Vault::enrol_client(const Caller& caller, const NewClient& client, Done<Api
     });
 }
 
-void Vault::revoke_client(const Caller& caller, std::uint16_t client, Done<bool> done) {
+void Vault::revoke_client(const Caller& caller, std::string_view name, Done<bool> done) {
     struct Outcome {
         std::optional<Refusal> refusal;
         Core::Revoking revoking;
     };
     const auto outcome = std::make_shared<Outcome>();
+    const auto row = core_->clients->find_by_name(name);
+    const std::uint16_t client = row ? row->number : std::uint16_t{0};  // 0 is nobody's number
     const auto work = [this, outcome, caller, client](Writing& writing) {
         *outcome = {};
         auto leaves = core_->clients->leaves_of(client);

@@ -14,7 +14,7 @@ namespace oubliette {
 namespace {
 
 constexpr std::size_t kNameSizeMax = 64;  // bytes
-constexpr std::size_t kSanSizeMax = 255;  // bytes
+constexpr std::string_view kSanPrefix = "urn:oubliette:client:";
 
 bool is_client_name(std::string_view name) noexcept {
     if (name.empty() || name.size() > kNameSizeMax) return false;
@@ -49,7 +49,6 @@ Bytes encode(const ClientRow& row) {
     ByteWriter writer{out};
     writer.le16(row.roles).le32(row.enrolled.seconds);
     writer.u8(static_cast<std::uint8_t>(row.name.size())).bytes(bytes_of(row.name));
-    writer.u8(static_cast<std::uint8_t>(row.san.size())).bytes(bytes_of(row.san));
     writer.le16(static_cast<std::uint16_t>(row.keys.size()));
     for (const auto& key : row.keys) writer.le16(key.key).bytes(key.hash);
     return out;
@@ -64,7 +63,6 @@ std::optional<ClientRow> decode(std::uint16_t number, policy::RecipientId recipi
     row.roles = in.le16();
     row.enrolled.seconds = in.le32();
     row.name = text_of(in.bytes(in.u8()));
-    row.san = text_of(in.bytes(in.u8()));
     for (std::size_t n = in.le16(); n > 0 && in.ok(); --n) {
         ClientRow::Verifier key;
         key.key = in.le16();
@@ -219,21 +217,21 @@ std::optional<Caller> Clients::authenticate(std::uint16_t client, std::uint16_t 
 }
 
 std::optional<Caller> Clients::authenticate_san(std::string_view san) const {
-    if (san.empty()) return std::nullopt;
+    if (!san.starts_with(kSanPrefix)) return std::nullopt;
+    const auto row = find_by_name(san.substr(kSanPrefix.size()));
+    if (!row) return std::nullopt;
+    return Caller{row->number, row->recipient, row->roles};
+}
+
+std::optional<ClientRow> Clients::find_by_name(std::string_view name) const {
     const auto clients = table();
     for (const auto& [number, entry] : *clients) {
-        if (entry->row.san == san) return Caller{number, entry->row.recipient, entry->row.roles};
+        if (entry->row.name == name) return entry->row;
     }
     return std::nullopt;
 }
 
-bool Clients::is_taken(const ClientRow& row) const {
-    const auto clients = table();
-    return std::ranges::any_of(*clients, [&row](const auto& other) {
-        const ClientRow& taken = other.second->row;
-        return taken.name == row.name || (!row.san.empty() && taken.san == row.san);
-    });
-}
+bool Clients::is_taken(std::string_view name) const { return find_by_name(name).has_value(); }
 
 std::vector<ClientRow> Clients::list() const {
     std::vector<ClientRow> rows;
@@ -250,12 +248,11 @@ std::optional<ClientRow> Clients::find(std::uint16_t client) const {
 }
 
 Result<ClientRow> check_new_client(const policy::Gate& gate, const NewClient& client) {
-    if (!is_client_name(client.name) || client.san.size() > kSanSizeMax || client.roles.empty()) {
+    if (!is_client_name(client.name) || client.roles.empty()) {
         return Refusal::value_invalid;
     }
     ClientRow row;
     row.name = client.name;
-    row.san = client.san;
     for (const Role role : client.roles) row.roles |= static_cast<std::uint16_t>(role);
     constexpr auto kReadsData = static_cast<std::uint16_t>(Role::app) |
                                 static_cast<std::uint16_t>(Role::privacy_officer);

@@ -13,8 +13,9 @@ ConsentRecord record_of(const policy::Gate& gate, const people::Marker& marker, 
     record.policy_version = marker.version;
     record.kind = marker.kind;
     const bool is_over = marker.expires.seconds != 0 && now >= marker.expires;
-    record.live = rule != nullptr && marker.version >= rule->since && !is_over;
-    record.granted_at = marker.granted;
+    const bool is_current = rule != nullptr && marker.version >= rule->since;
+    record.state = is_over ? ConsentState::expired
+                           : is_current ? ConsentState::live : ConsentState::stale;
     record.expires = marker.expires;
     return record;
 }
@@ -118,6 +119,16 @@ bool may_write_consents(const policy::Gate& gate, const Caller& caller) {
 }
 
 }  // namespace
+
+std::string_view name_of(ConsentState state) noexcept {
+    switch (state) {
+    case ConsentState::live: return "live";
+    case ConsentState::stale: return "stale";
+    case ConsentState::expired: return "expired";
+    case ConsentState::withdrawn: return "withdrawn";
+    }
+    return "withdrawn";
+}
 
 void Vault::put_consent(const Caller& caller, std::string_view subject,
                         const ConsentInput& consent, Done<ConsentRecord> done) {
