@@ -54,7 +54,7 @@ void Leader::open_place(Place& place) {
 // The most telling reason of all.
 void Leader::throw_if_none_opened() const {
     for (const Place& place : places_) {
-        if (place.keeper && place.keeper->is_whole()) return;
+        if (place.keeper && place.keeper->is_whole() && !place.needs_restart) return;
     }
     for (const FaultKind kind : {FaultKind::sealed, FaultKind::corrupt, FaultKind::storage,
                                  FaultKind::storage_full, FaultKind::configuration}) {
@@ -127,7 +127,7 @@ void Leader::reconcile_places() {
     std::vector<std::size_t> indices;
     std::vector<std::shared_ptr<Keeper>> keepers;
     for (std::size_t i = 0; i < places_.size(); ++i) {
-        if (!places_[i].keeper) continue;
+        if (!places_[i].keeper || places_[i].needs_restart) continue;
         indices.push_back(i);
         keepers.push_back(places_[i].keeper);
     }
@@ -221,6 +221,12 @@ void Leader::take_out(const Keeper& keeper, const std::string& trouble) {
         place.is_in_sync = false;
         place.trouble = trouble;
         must_look_ = true;
+        // After a failed flush the kernel shows pages that are not on the disk: opening the store
+        // again in this process would believe them.
+        if (keeper.is_whole() && !keeper.store()->healthy()) {
+            place.needs_restart = true;
+            place.trouble += ": its disk failed; check it and restart the process";
+        }
     }
     wake_.notify_all();
 }
@@ -301,7 +307,7 @@ void Leader::retry_places() {
     {
         const std::lock_guard lock{mutex_};
         for (std::size_t i = 0; i < places_.size(); ++i) {
-            if (!places_[i].is_in_sync) away.push_back(i);
+            if (!places_[i].is_in_sync && !places_[i].needs_restart) away.push_back(i);
         }
     }
     // No register may be raised between the merge and the moment when the keeper takes part.
