@@ -55,6 +55,7 @@ inline constexpr std::string_view kExpose[] = {
     "vault/keys/keeper.cpp",
     "vault/keys/keeper_commit.cpp",
     "vault/keys/keeper_files.cpp",
+    "vault/keys/leader.cpp",
     "vault/keys/live_tree.cpp",
     "vault/keys/page.cpp",
     "vault/keys/page_cache.cpp",
