@@ -117,7 +117,7 @@ void Core::stop() noexcept {
     house_wakes_.notify_all();
     if (house_.joinable()) house_.join();
     plane->stop();  // no more callbacks into the committer
-    committer_.reset();
+    if (committer_) committer_->stop();
 }
 
 Core::~Core() {
