@@ -35,13 +35,18 @@ void Writing::audit(PendingEntry entry) {
     core.append(view, entry);
 }
 
-Result<people::Person> Writing::find_person(std::string_view external_id) {
+Result<keys::SubjectNumber> Writing::find_number(std::string_view external_id) const {
     const auto fresh = core.group_.subjects.find(external_id);
     const bool is_fresh = fresh != core.group_.subjects.end();
     const Result<keys::SubjectNumber> number =
         is_fresh ? Result<keys::SubjectNumber>{fresh->second} : core.find_number(view, external_id);
+    if (number && core.group_.erased.contains(*number)) return Refusal::erased;
+    return number;
+}
+
+Result<people::Person> Writing::find_person(std::string_view external_id) {
+    const auto number = find_number(external_id);
     if (!number) return number.error();
-    if (core.group_.erased.contains(*number)) return Refusal::erased;
     return core.people->load(view, *gate, *number);
 }
 
@@ -112,7 +117,7 @@ void Core::stop() noexcept {
     house_wakes_.notify_all();
     if (house_.joinable()) house_.join();
     plane->stop();  // no more callbacks into the committer
-    committer_.reset();
+    if (committer_) committer_->stop();
 }
 
 Core::~Core() {

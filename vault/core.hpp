@@ -53,6 +53,7 @@ struct Writing {
 
     void audit(PendingEntry entry);
     // The living person behind an application's id. Refuses: not_found, erased.
+    [[nodiscard]] Result<keys::SubjectNumber> find_number(std::string_view external_id) const;
     [[nodiscard]] Result<people::Person> find_person(std::string_view external_id);
     // A person with rows of its own; in the index after the commit.
     [[nodiscard]] people::Person create_person(std::string_view external_id);
