@@ -144,6 +144,7 @@ bool Vault::ready() const { return core_->store->healthy() && core_->policies->c
 void Vault::backup_to(const std::filesystem::path& directory) {
     core_->record_state();  // what the keepers know is then not older than the copy
     core_->store->copy_to(directory);
+    write_manifest(directory, describe_backup(directory, core_->now(), core_->backup_settings));
 }
 
 }  // namespace oubliette

@@ -43,6 +43,10 @@ public:
     [[nodiscard]] static std::optional<crypto::Hash> root_at(const store::ReadView& view,
                                                              std::uint64_t size);
 
+    // Hashes every entry again: true if each segment goes on where the one before ended and holds
+    // the root of all entries up to its end, and the last one fits the standing record.
+    [[nodiscard]] static bool verify(const store::ReadView& view);
+
     // Calls `visit(index, entry)` from entry `from` on, until it returns false.
     static void read(const store::ReadView& view, std::uint64_t from,
                      FunctionRef<bool(std::uint64_t index, const Entry& entry)> visit);
