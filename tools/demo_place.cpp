@@ -66,6 +66,7 @@ void DemoPlace::make() {
     wanted.tenant = "overseas";
     wanted.policy_json = policy::example_policy();
     wanted.apps = {"web", "support_desk", "marketing"};
+    fs::create_directories(home_ / "keepers");
     std::vector<NamedKey> keys;
     try {
         keys = make_vault(wanted);
