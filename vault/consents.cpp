@@ -43,7 +43,7 @@ std::vector<keys::Path> marker_paths(Writing& writing, const people::Person& per
 
 void remove_marker_rows(Writing& writing, keys::SubjectNumber number, policy::SlotId slot) {
     std::vector<Bytes> rows;
-    const Bytes prefix =
+    const people::RowKey prefix =
         people::field_prefix(writing.core.tenant, number, people::RowKind::marker,
                              static_cast<std::uint16_t>(slot));
     writing.view.scan(Tables::kPeople, prefix, {}, [&](ByteView key, ByteView) {

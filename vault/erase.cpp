@@ -39,7 +39,7 @@ std::vector<IndexEntry> index_entries_of(Writing& writing, keys::SubjectNumber n
         const auto fingerprint = writing.core.fingerprint(0, bytes_of(external_id));
         entries.push_back({0, index_fingerprint(fingerprint), number});
     }
-    const Bytes prefix =
+    const people::RowKey prefix =
         only ? people::field_prefix(people.tenant(), number, people::RowKind::value,
                                     static_cast<std::uint16_t>(*only))
              : people::row_key(people.tenant(), number, people::RowKind::value);
@@ -149,7 +149,7 @@ void delete_field_in(Writing& writing, const Caller& caller, const FieldDeletion
     const keys::Path path = people.path_of(person->number);
     auto& addresses = outcome.revoking.row.revocation.addresses;
     std::vector<Bytes> rows;
-    const Bytes prefix = people::field_prefix(people.tenant(), person->number,
+    const people::RowKey prefix = people::field_prefix(people.tenant(), person->number,
                                               people::RowKind::value,
                                               static_cast<std::uint16_t>(field));
     writing.view.scan(Tables::kPeople, prefix, {}, [&](ByteView key, ByteView) {

@@ -16,7 +16,9 @@ using policy::FieldId;
 using policy::SlotId;
 using policy::SubjectState;
 
-[[noreturn]] void corrupt(const char* what) { throw Fault{FaultKind::corrupt, what}; }
+[[noreturn]] void corrupt(const char* what) {
+    throw Fault{FaultKind::corrupt, what};
+}
 
 std::uint32_t salt32_of(ByteView box) noexcept {
     ByteReader in{box.subspan(crypto::kBoxSaltOffset, 4)};
@@ -36,10 +38,35 @@ ByteArray<crypto::kBoxSaltSize> fresh_salt() noexcept {
 Bytes seal_record(const crypto::SubKey& key, const Header& header, const RecordPlace& place,
                   ByteView plaintext) {
     const auto head = header.encode();
-    Bytes row(head.begin(), head.end());
-    ByteWriter{row}.bytes(crypto::seal_box(key.expose(), Commitment::value, plaintext,
-                                           associated_data(place, head)));
+    ByteArray<crypto::kBoxSaltSize> salt{};
+    crypto::random_bytes(salt);
+    Bytes row(kHeaderSize + plaintext.size() + crypto::box_overhead(Commitment::value));
+    std::copy(head.begin(), head.end(), row.begin());
+    crypto::seal_box_into(key.expose(), Commitment::value, salt, plaintext,
+                          associated_data(place, head), ByteSpan{row}.subspan(kHeaderSize));
     return row;
+}
+
+// A plaintext of fixed size on the stack, wiped at its end.
+template <std::size_t N>
+struct Plaintext {
+    Plaintext() noexcept = default;
+    Plaintext(const Plaintext&) = delete;
+    Plaintext& operator=(const Plaintext&) = delete;
+    ~Plaintext() { crypto::wipe(bytes); }
+    ByteArray<N> bytes{};
+};
+
+// Opens a record of fixed size; false if it does not authenticate.
+template <std::size_t N>
+bool open_record_into(const crypto::SubKey& key, const RecordPlace& place, ByteView row,
+                      Plaintext<N>& out) noexcept {
+    const auto header = Header::decode(row);
+    if (!header || row.size() != kHeaderSize + N + crypto::box_overhead(Commitment::value)) {
+        return false;
+    }
+    return crypto::open_box_into(key.expose(), Commitment::value, row.subspan(kHeaderSize),
+                                 associated_data(place, header->encode()), out.bytes);
 }
 
 // nullopt: does not authenticate.
@@ -94,8 +121,11 @@ SubjectState People::open_state(const store::ReadView& view, const policy::Gate&
                                 ByteView row) const {
     const auto key =
         crypto::derive_subkey(fixed.expose(), KdfContext::subject, keys::subkey::kHotRow);
-    const auto plaintext = open_record(key, {RecordType::hot_row, tenant_, number, 0, 0}, row);
-    const auto state = plaintext ? decode_subject_state(plaintext->expose()) : std::nullopt;
+    Plaintext<64> plaintext;
+    std::optional<SubjectState> state;
+    if (open_record_into(key, {RecordType::hot_row, tenant_, number, 0, 0}, row, plaintext)) {
+        state = decode_subject_state(plaintext.bytes);
+    }
     if (!state) corrupt("a person's hot row does not authenticate");
     if (Header::decode(row)->generation == generation_) return *state;
     return rebuilt_state(view, gate, number, *state);
@@ -123,10 +153,13 @@ Result<Person> People::load(const store::ReadView& view, const policy::Gate& gat
     person.number = number;
     person.fixed = std::move(*fixed);
     person.state = open_state(view, gate, number, person.fixed, *hot);
-    const auto key = crypto::derive_subkey(person.fixed.expose(), KdfContext::subject,
-                                           keys::subkey::kPersonRow);
-    const auto plaintext = open_record(key, {RecordType::person_row, tenant_, number, 0, 0}, *row);
-    const auto counters = plaintext ? decode_person_row(plaintext->expose()) : std::nullopt;
+    const auto key =
+        crypto::derive_subkey(person.fixed.expose(), KdfContext::subject, keys::subkey::kPersonRow);
+    Plaintext<16> plaintext;
+    std::optional<PersonRow> counters;
+    if (open_record_into(key, {RecordType::person_row, tenant_, number, 0, 0}, *row, plaintext)) {
+        counters = decode_person_row(plaintext.bytes);
+    }
     if (!counters) corrupt("a person's row does not authenticate");
     person.row = *counters;
     if (Header::decode(*row)->generation != generation_) jump_to_fresh_area(person.row);
@@ -213,7 +246,7 @@ Result<OpenedValue> People::open_row(SubjectNumber number, ByteView key, ByteVie
 
 Result<OpenedValue> People::open_value(const store::ReadView& view, SubjectNumber number,
                                        FieldId field, std::uint32_t salt32) const {
-    const Bytes prefix =
+    const RowKey prefix =
         field_prefix(tenant_, number, RowKind::value, static_cast<std::uint16_t>(field));
     if (salt32 == 0) {
         const auto row = view.last(Tables::kPeople, prefix);
@@ -238,7 +271,7 @@ Result<OpenedValue> People::open_value(const store::ReadView& view, SubjectNumbe
 std::vector<OpenedValue> People::open_values(const store::ReadView& view, SubjectNumber number,
                                              FieldId field) const {
     std::vector<OpenedValue> values;
-    const Bytes prefix =
+    const RowKey prefix =
         field_prefix(tenant_, number, RowKind::value, static_cast<std::uint16_t>(field));
     view.scan(Tables::kPeople, prefix, {}, [&](ByteView key, ByteView row) {
         auto opened = open_row(number, key, row);
@@ -251,9 +284,9 @@ std::vector<OpenedValue> People::open_values(const store::ReadView& view, Subjec
 std::vector<StoredMarker> People::markers(const store::ReadView& view, SubjectNumber number,
                                           std::optional<SlotId> slot) const {
     std::vector<StoredMarker> found;
-    const Bytes prefix = slot ? field_prefix(tenant_, number, RowKind::marker,
-                                             static_cast<std::uint16_t>(*slot))
-                              : row_key(tenant_, number, RowKind::marker);
+    const RowKey prefix =
+        slot ? field_prefix(tenant_, number, RowKind::marker, static_cast<std::uint16_t>(*slot))
+             : row_key(tenant_, number, RowKind::marker);
     view.scan(Tables::kPeople, prefix, {}, [&](ByteView key, ByteView row) {
         const FieldItem place = field_item_of(key);
         StoredMarker stored;
@@ -262,11 +295,10 @@ std::vector<StoredMarker> People::markers(const store::ReadView& view, SubjectNu
         const NodeState state = plane_.item_key(tenant_, number, place.item, item_key);
         if (state == NodeState::corrupt) corrupt("a consent marker's key cannot be derived");
         if (state == NodeState::whole) {
-            const auto key_of_marker = crypto::derive_subkey(item_key.expose(), KdfContext::item,
-                                                             keys::subkey::kMarker);
-            const auto plaintext =
-                open_record(key_of_marker,
-                            {RecordType::marker, tenant_, number, place.field, place.item}, row);
+            const auto key_of_marker =
+                crypto::derive_subkey(item_key.expose(), KdfContext::item, keys::subkey::kMarker);
+            const auto plaintext = open_record(
+                key_of_marker, {RecordType::marker, tenant_, number, place.field, place.item}, row);
             const auto marker = plaintext ? decode_marker(plaintext->expose()) : std::nullopt;
             if (!marker) corrupt("a consent marker does not authenticate");
             stored.alive = true;
@@ -284,8 +316,7 @@ policy::SlotMask People::expired_slots(const store::ReadView& view, SubjectNumbe
     policy::SlotMask good;
     for (const StoredMarker& stored : markers(view, number, std::nullopt)) {
         if (!stored.alive) continue;
-        const bool is_over =
-            stored.marker.expires.seconds != 0 && now >= stored.marker.expires;
+        const bool is_over = stored.marker.expires.seconds != 0 && now >= stored.marker.expires;
         (is_over ? expired : good).set(static_cast<SlotId>(stored.marker.slot));
     }
     expired.low &= ~good.low;
@@ -305,10 +336,9 @@ std::optional<std::string> People::open_external_id(SubjectNumber number, ByteVi
     const NodeState state = plane_.item_key(tenant_, number, 0, item_key);
     if (state == NodeState::dead) return std::nullopt;
     if (state != NodeState::whole) corrupt("a person's key cannot be derived");
-    const auto key = crypto::derive_subkey(item_key.expose(), KdfContext::item,
-                                           keys::subkey::kExternalId);
-    const auto plaintext =
-        open_record(key, {RecordType::external_id, tenant_, number, 0, 0}, row);
+    const auto key =
+        crypto::derive_subkey(item_key.expose(), KdfContext::item, keys::subkey::kExternalId);
+    const auto plaintext = open_record(key, {RecordType::external_id, tenant_, number, 0, 0}, row);
     const auto id = plaintext ? decode_external_id(plaintext->expose()) : std::nullopt;
     if (!id) corrupt("an external id does not authenticate");
     return std::string{*id};
@@ -325,8 +355,8 @@ std::optional<IndexTruth> People::index_truth(SubjectNumber number, ByteView row
     const NodeState state = value_key(number, place.item, *header, value_key_);
     if (state == NodeState::corrupt) corrupt("a value's key cannot be derived");
     if (state != NodeState::whole) return std::nullopt;
-    const auto key = crypto::derive_subkey(value_key_.expose(), KdfContext::index,
-                                           keys::subkey::kIndexTruth);
+    const auto key =
+        crypto::derive_subkey(value_key_.expose(), KdfContext::index, keys::subkey::kIndexTruth);
     const auto plaintext = crypto::open_box(
         key.expose(), Commitment::value, row.subspan(kHeaderSize, kIndexTruthBoxSize),
         associated_data({RecordType::index_truth, tenant_, number, place.field, place.item},
@@ -353,8 +383,8 @@ Person People::create(store::WriteView& view, const policy::Gate& gate, SubjectN
     if (plane_.item_key(tenant_, number, 0, item_key) != NodeState::whole) {
         corrupt("a fresh person number has no living key");
     }
-    const auto key = crypto::derive_subkey(item_key.expose(), KdfContext::item,
-                                           keys::subkey::kExternalId);
+    const auto key =
+        crypto::derive_subkey(item_key.expose(), KdfContext::item, keys::subkey::kExternalId);
     Header header;
     header.region = person.state.home_region;
     header.generation = generation_;
@@ -398,8 +428,8 @@ std::uint32_t People::write_value(store::WriteView& view, Person& person,
 
     Bytes row(head.begin(), head.end());
     if (value.truth) {
-        const auto truth_key = crypto::derive_subkey(key.expose(), KdfContext::index,
-                                                     keys::subkey::kIndexTruth);
+        const auto truth_key =
+            crypto::derive_subkey(key.expose(), KdfContext::index, keys::subkey::kIndexTruth);
         RecordPlace truth_place = place;
         truth_place.type = RecordType::index_truth;
         ByteWriter{row}.bytes(crypto::seal_box(truth_key.expose(), Commitment::value,
@@ -412,8 +442,7 @@ std::uint32_t People::write_value(store::WriteView& view, Person& person,
     row.resize(box_at + plaintext.size() + crypto::box_overhead(Commitment::value));
     crypto::seal_box_into(key.expose(), Commitment::value, salt, plaintext.expose(),
                           associated_data(place, head), ByteSpan{row}.subspan(box_at));
-    const Bytes key_bytes =
-        row_key(tenant_, person.number, RowKind::value, header.schema, item);
+    const RowKey key_bytes = row_key(tenant_, person.number, RowKind::value, header.schema, item);
     view.put(Tables::kPeople, key_bytes, row);
     if (value.end_day) {
         Bytes expiry;
@@ -440,11 +469,10 @@ std::uint32_t People::write_marker(store::WriteView& view, Person& person,
     header.schema = marker.slot;
     header.region = person.state.home_region;
     header.generation = generation_;
-    view.put(Tables::kPeople,
-             row_key(tenant_, person.number, RowKind::marker, marker.slot, item),
-             seal_record(key, header,
-                         {RecordType::marker, tenant_, person.number, marker.slot, item},
-                         encode(marker)));
+    view.put(
+        Tables::kPeople, row_key(tenant_, person.number, RowKind::marker, marker.slot, item),
+        seal_record(key, header, {RecordType::marker, tenant_, person.number, marker.slot, item},
+                    encode(marker)));
     return item;
 }
 
@@ -462,10 +490,10 @@ bool People::remove_rows(store::WriteView& view, SubjectNumber number,
 
 std::uint64_t People::reserve_audit_numbers(store::WriteView& view, SubjectNumber number,
                                             const crypto::Seed& fixed) const {
-    const auto key = crypto::derive_subkey(fixed.expose(), KdfContext::subject,
-                                           keys::subkey::kAuditCounter);
+    const auto key =
+        crypto::derive_subkey(fixed.expose(), KdfContext::subject, keys::subkey::kAuditCounter);
     const RecordPlace place{RecordType::audit_counter, tenant_, number, 0, 0};
-    const Bytes at = row_key(tenant_, number, RowKind::audit_counter);
+    const RowKey at = row_key(tenant_, number, RowKind::audit_counter);
     std::uint64_t reserved = 0;
     if (const auto row = view.get(Tables::kPeople, at)) {
         const auto plaintext = open_record(key, place, *row);
