@@ -131,10 +131,17 @@ SubjectState People::open_state(const store::ReadView& view, const policy::Gate&
     return rebuilt_state(view, gate, number, *state);
 }
 
+crypto::SubKey People::pseudonym_key(const crypto::Seed& fixed) noexcept {
+    return crypto::derive_subkey(fixed.expose(), KdfContext::audit, keys::subkey::kAuditPseudonym);
+}
+
 Result<SubjectState> People::load_state(const store::ReadView& view, const policy::Gate& gate,
-                                        SubjectNumber number) const {
+                                        SubjectNumber number,
+                                        std::optional<crypto::SubKey>& audit) const {
+    audit.reset();
     const auto fixed = fixed_key(number);
     if (!fixed) return fixed.error();
+    audit = pseudonym_key(*fixed);
     const auto row = view.get(Tables::kPeople, row_key(tenant_, number, RowKind::hot));
     if (!row) return Refusal::not_found;
     return open_state(view, gate, number, *fixed, *row);
