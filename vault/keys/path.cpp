@@ -1,6 +1,8 @@
 #include "vault/keys/path.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 
 #include "crypto/byte_io.hpp"
 
@@ -25,14 +27,21 @@ constexpr std::uint64_t low_bits(std::uint64_t value, unsigned count) noexcept {
 __extension__ using Wide = unsigned __int128;
 constexpr unsigned kWidth = 80;
 
+static_assert(std::endian::native == std::endian::little);
+
 Wide load(const ByteArray<10>& bytes) noexcept {
-    Wide value = 0;
-    for (const Byte byte : bytes) value = value << 8 | byte;
-    return value;
+    std::uint64_t high = 0;
+    std::uint16_t low = 0;
+    std::memcpy(&high, bytes.data(), 8);
+    std::memcpy(&low, &bytes[8], 2);
+    return Wide{__builtin_bswap64(high)} << 16 | __builtin_bswap16(low);
 }
 
 void store(Wide value, ByteArray<10>& bytes) noexcept {
-    for (std::size_t i = bytes.size(); i-- > 0; value >>= 8) bytes[i] = static_cast<Byte>(value);
+    const std::uint64_t high = __builtin_bswap64(static_cast<std::uint64_t>(value >> 16));
+    const std::uint16_t low = __builtin_bswap16(static_cast<std::uint16_t>(value));
+    std::memcpy(bytes.data(), &high, 8);
+    std::memcpy(&bytes[8], &low, 2);
 }
 
 }  // namespace
