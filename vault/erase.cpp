@@ -37,10 +37,10 @@ std::vector<IndexEntry> index_entries_of(Writing& writing, keys::SubjectNumber n
         const auto fingerprint = writing.core.fingerprint(0, bytes_of(external_id));
         entries.push_back({0, index_fingerprint(fingerprint), number});
     }
-    const Bytes prefix = only
-                             ? people::field_prefix(people.tenant(), number, people::RowKind::value,
-                                                    static_cast<std::uint16_t>(*only))
-                             : people::row_key(people.tenant(), number, people::RowKind::value);
+    const people::RowKey prefix =
+        only ? people::field_prefix(people.tenant(), number, people::RowKind::value,
+                                    static_cast<std::uint16_t>(*only))
+             : people::row_key(people.tenant(), number, people::RowKind::value);
     writing.view.scan(Tables::kPeople, prefix, {}, [&](ByteView key, ByteView row) {
         try {
             const auto truth = people.index_truth(number, key, row);
@@ -59,7 +59,7 @@ std::vector<IndexEntry> index_entries_of(Writing& writing, keys::SubjectNumber n
 std::set<std::uint32_t> items_in_use(Writing& writing, keys::SubjectNumber number) {
     std::set<std::uint32_t> items;
     for (const auto kind : {people::RowKind::value, people::RowKind::marker}) {
-        const Bytes prefix = people::row_key(writing.core.tenant, number, kind);
+        const people::RowKey prefix = people::row_key(writing.core.tenant, number, kind);
         writing.view.scan(Tables::kPeople, prefix, {}, [&items](ByteView key, ByteView) {
             items.insert(people::field_item_of(key).item);
             return true;
@@ -174,8 +174,9 @@ void delete_field_in(Writing& writing, const Caller& caller, const FieldDeletion
     const keys::Path path = people.path_of(person->number);
     auto& addresses = outcome.revoking.row.revocation.addresses;
     std::vector<Bytes> rows;
-    const Bytes prefix = people::field_prefix(
-        people.tenant(), person->number, people::RowKind::value, static_cast<std::uint16_t>(field));
+    const people::RowKey prefix = people::field_prefix(people.tenant(), person->number,
+                                              people::RowKind::value,
+                                              static_cast<std::uint16_t>(field));
     writing.view.scan(Tables::kPeople, prefix, {}, [&](ByteView key, ByteView) {
         addresses.push_back(keys::item_path(path, people::field_item_of(key).item));
         rows.emplace_back(key.begin(), key.end());

@@ -307,10 +307,10 @@ TEST_CASE("entries: sizes, formats, reserved bytes") {
     Bytes late = good;
     for (std::size_t at = 4; at < 8; ++at) late[at] = 0xFF;
     CHECK_FALSE(decode_entry(late));  // minutes whose seconds do not fit
-    CHECK(pseudonym_of(crypto::testing::some_key(1), 0) !=
-          pseudonym_of(crypto::testing::some_key(1), 1));
-    CHECK(pseudonym_of(crypto::testing::some_key(1), 0) !=
-          pseudonym_of(crypto::testing::some_key(2), 0));
+    CHECK(pseudonym_of(crypto::SubKey{crypto::testing::some_key(1).expose()}, 0) !=
+          pseudonym_of(crypto::SubKey{crypto::testing::some_key(1).expose()}, 1));
+    CHECK(pseudonym_of(crypto::SubKey{crypto::testing::some_key(1).expose()}, 0) !=
+          pseudonym_of(crypto::SubKey{crypto::testing::some_key(2).expose()}, 0));
 }
 
 }  // namespace oubliette::audit
