@@ -62,7 +62,8 @@ enum class RowKind : std::uint8_t {
 
 inline constexpr std::size_t kHeaderSize = 12;  // bytes
 inline constexpr std::size_t kPersonPrefixSize = 9;
-inline constexpr std::size_t kIndexTruthBoxSize = 20 + crypto::box_overhead(crypto::Commitment::value);
+inline constexpr std::size_t kIndexTruthBoxSize =
+    20 + crypto::box_overhead(crypto::Commitment::value);
 
 struct Header {
     std::uint8_t format = 1;
@@ -124,7 +125,7 @@ struct StoredValue {
 [[nodiscard]] std::optional<StoredValue> decode_value(ByteView plaintext) noexcept;
 
 struct PersonRow {
-    std::uint32_t next_item = 1;  // item 0 is the external id
+    std::uint32_t next_item = 1;     // item 0 is the external id
     std::uint32_t skipped_from = 0;  // numbers lost to a rollback, [from, to): they die with the
     std::uint32_t skipped_to = 0;    // person's next puncture
 };
