@@ -12,7 +12,7 @@ using keys::NodeState;
 
 constexpr std::size_t kLeafCacheCount = 4'096;
 constexpr std::size_t kAuditNumbersMax = 1'048'576;  // people whose next number is known, 40 B each
-constexpr std::uint32_t kLeaseSize = 4'096;       // person numbers taken at once
+constexpr std::uint32_t kLeaseSize = 4'096;          // person numbers taken at once
 
 [[noreturn]] void refuse_start(const std::string& what) {
     throw Fault{FaultKind::configuration, what};

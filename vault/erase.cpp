@@ -174,9 +174,8 @@ void delete_field_in(Writing& writing, const Caller& caller, const FieldDeletion
     const keys::Path path = people.path_of(person->number);
     auto& addresses = outcome.revoking.row.revocation.addresses;
     std::vector<Bytes> rows;
-    const people::RowKey prefix = people::field_prefix(people.tenant(), person->number,
-                                              people::RowKind::value,
-                                              static_cast<std::uint16_t>(field));
+    const people::RowKey prefix = people::field_prefix(
+        people.tenant(), person->number, people::RowKind::value, static_cast<std::uint16_t>(field));
     writing.view.scan(Tables::kPeople, prefix, {}, [&](ByteView key, ByteView) {
         addresses.push_back(keys::item_path(path, people::field_item_of(key).item));
         rows.emplace_back(key.begin(), key.end());

@@ -264,11 +264,10 @@ TEST_CASE("pointer tokens of both kinds") {
 
 TEST_CASE("audit entries and pseudonyms") {
     for (const json& c : vectors()["audit_entries"]) {
-        CHECK(hex(audit::pseudonym_of(crypto::derive_subkey(key_of(c["fixed_key"]).expose(),
-                                                            crypto::KdfContext::audit,
-                                                            keys::subkey::kAuditPseudonym),
-                                      number_of(c["n"]))) ==
-              c["pseudonym"]);
+        CHECK(hex(audit::pseudonym_of(
+                  crypto::derive_subkey(key_of(c["fixed_key"]).expose(), crypto::KdfContext::audit,
+                                        keys::subkey::kAuditPseudonym),
+                  number_of(c["n"]))) == c["pseudonym"]);
         audit::Entry entry;
         entry.action = static_cast<audit::Action>(c["action"].get<int>());
         if (c["result"] != 0) entry.refusal = static_cast<Refusal>(c["result"].get<int>());

@@ -27,8 +27,7 @@ bool open_under_fixed(const crypto::Seed& fixed, const RecordPlace& place, std::
     const std::size_t size = kHeaderSize + N + crypto::box_overhead(crypto::Commitment::value);
     if (!header || header->format != 1 || row.size() != size) return false;
     const auto key = crypto::derive_subkey(fixed.expose(), KdfContext::subject, subkey);
-    return crypto::open_box_into(key.expose(), crypto::Commitment::value,
-                                 row.subspan(kHeaderSize),
+    return crypto::open_box_into(key.expose(), crypto::Commitment::value, row.subspan(kHeaderSize),
                                  associated_data(place, header->encode()), out.bytes);
 }
 
