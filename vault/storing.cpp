@@ -1,6 +1,7 @@
 #include "vault/storing.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "vault/disclosing.hpp"
 #include "vault/tables.hpp"
@@ -71,9 +72,9 @@ std::uint32_t Storing::store_value(people::Person& person, policy::FieldId field
         const auto present =
             writing_.core.people->open_value(writing_.view, person.number, field, 0);
         if (present) {
-            const bool is_same = present->value.kind == input.kind &&
-                                 crypto::equal_constant_time(bytes_of(present->value.text),
-                                                             bytes_of(input.text));
+            const bool is_same =
+                present->value.kind == input.kind &&
+                crypto::equal_constant_time(bytes_of(present->value.text), bytes_of(input.text));
             if (is_same) return present->salt32;
             drop_present(person, field, *present);
         }
@@ -157,17 +158,24 @@ Result<Minting> Minting::open(const Writing& writing, const Caller& caller,
     minting.keys_ = std::move(*keys);
     minting.scope_ = {writing.core.tenant, number, kid};
     if (options.expires_in_seconds != 0) {
-        minting.expiry_.seconds = writing.now.seconds + options.expires_in_seconds;
+        // 0 would mean never, and the number wraps in 2156.
+        const std::uint64_t end = std::uint64_t{writing.now.seconds} + options.expires_in_seconds;
+        minting.expiry_.seconds = static_cast<std::uint32_t>(
+            std::min<std::uint64_t>(end, std::numeric_limits<std::uint32_t>::max()));
     }
     minting.kind_ = options.kind;
     return minting;
 }
 
-Result<TokenText> Minting::mint(keys::SubjectNumber number, policy::FieldId field,
-                                std::uint32_t salt32,
-                                std::optional<tokens::TokenKind> kind) const {
+std::optional<Refusal> Minting::permit(policy::FieldId field) const {
     const auto recipient = static_cast<policy::RecipientId>(scope_.recipient);
     if (!is_own_ && !gate_->has_cell_with(recipient, field)) return Refusal::field_not_necessary;
+    return std::nullopt;
+}
+
+Result<TokenText> Minting::mint(keys::SubjectNumber number, policy::FieldId field,
+                                std::uint32_t salt32, std::optional<tokens::TokenKind> kind) const {
+    if (const auto refusal = permit(field)) return *refusal;
     const policy::FieldRule& rule = *gate_->field_rule(field);
     tokens::TokenPayload payload;
     payload.subject = number;

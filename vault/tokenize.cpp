@@ -77,8 +77,7 @@ private:
         return token;
     }
 
-    Result<TokenText> decide(const TokenizeItem& item,
-                             std::optional<keys::SubjectNumber>& number,
+    Result<TokenText> decide(const TokenizeItem& item, std::optional<keys::SubjectNumber>& number,
                              std::optional<policy::FieldId>& field) {
         const bool is_id_valid =
             !item.subject.empty() && item.subject.size() <= people::kExternalIdSizeMax;
@@ -87,10 +86,10 @@ private:
         if (!checked) return checked.error();
         field = *checked;
         if (!minting_) return minting_.error();
+        if (const auto refusal = minting_->permit(*field)) return *refusal;  // before it is stored
         Entry& entry = entry_of(item.subject);
         if (entry.refusal) return *entry.refusal;
-        const auto refusal =
-            entry.person ? storing_.permit(*entry.person) : storing_.permit_new();
+        const auto refusal = entry.person ? storing_.permit(*entry.person) : storing_.permit_new();
         if (refusal) return *refusal;
         if (!entry.person && !item.value) return Refusal::not_found;
         if (!entry.person) entry.person = writing_.create_person(item.subject);
