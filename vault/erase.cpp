@@ -39,14 +39,14 @@ std::vector<IndexEntry> index_entries_of(Writing& writing, keys::SubjectNumber n
         const auto fingerprint = writing.core.fingerprint(0, bytes_of(external_id));
         entries.push_back({0, index_fingerprint(fingerprint), number});
     }
-    const Bytes prefix =
-        only ? people::field_prefix(people.tenant(), number, people::RowKind::value,
-                                    static_cast<std::uint16_t>(*only))
-             : people::row_key(people.tenant(), number, people::RowKind::value);
+    const Bytes prefix = only
+                             ? people::field_prefix(people.tenant(), number, people::RowKind::value,
+                                                    static_cast<std::uint16_t>(*only))
+                             : people::row_key(people.tenant(), number, people::RowKind::value);
     writing.view.scan(Tables::kPeople, prefix, {}, [&](ByteView key, ByteView row) {
         if (const auto truth = people.index_truth(number, key, row)) {
-            entries.push_back({people::field_item_of(key).field,
-                               index_fingerprint(truth->fingerprint), number});
+            entries.push_back(
+                {people::field_item_of(key).field, index_fingerprint(truth->fingerprint), number});
         }
         return true;
     });
@@ -58,11 +58,25 @@ void add_skipped(std::vector<keys::Path>& paths, const keys::Path& person,
                  const people::PersonRow& row) {
     for (std::uint32_t item = row.skipped_from; item < row.skipped_to;) {
         const keys::Path leaf = keys::item_path(person, item);
-        const bool is_block = leaf.bits() > 60 && leaf.slice(leaf.bits() - 6, 6) == 0 &&
-                              item + 64 <= row.skipped_to;
+        const bool is_block =
+            leaf.bits() > 60 && leaf.slice(leaf.bits() - 6, 6) == 0 && item + 64 <= row.skipped_to;
         paths.push_back(is_block ? leaf.prefix(leaf.bits() - 6) : leaf);
         item += is_block ? 64 : 1;
     }
+}
+
+// Keys of values that were replaced and wait for their group: an older copy of the data still has
+// their rows, so a receipt must not be given while they live.
+void add_superseded(Writing& writing, std::vector<keys::Path>& paths, const keys::Path& person) {
+    writing.view.scan(Tables::kQueue, {}, {}, [&](ByteView key, ByteView value) {
+        const auto row = decode_queue_row(ByteReader{key}.array<16>(), value);
+        if (!row) throw Fault{FaultKind::corrupt, "a waiting revocation is damaged"};
+        if (row->revocation.scope != keys::RevocationScope::superseded) return true;
+        for (const keys::Path& path : row->revocation.addresses) {
+            if (person.is_prefix_of(path)) paths.push_back(path);
+        }
+        return true;
+    });
 }
 
 // The rows and the entry of an erasure, all in this transaction.
@@ -149,9 +163,8 @@ void delete_field_in(Writing& writing, const Caller& caller, const FieldDeletion
     const keys::Path path = people.path_of(person->number);
     auto& addresses = outcome.revoking.row.revocation.addresses;
     std::vector<Bytes> rows;
-    const Bytes prefix = people::field_prefix(people.tenant(), person->number,
-                                              people::RowKind::value,
-                                              static_cast<std::uint16_t>(field));
+    const Bytes prefix = people::field_prefix(
+        people.tenant(), person->number, people::RowKind::value, static_cast<std::uint16_t>(field));
     writing.view.scan(Tables::kPeople, prefix, {}, [&](ByteView key, ByteView) {
         addresses.push_back(keys::item_path(path, people::field_item_of(key).item));
         rows.emplace_back(key.begin(), key.end());
@@ -165,6 +178,7 @@ void delete_field_in(Writing& writing, const Caller& caller, const FieldDeletion
          index_entries_of(writing, person->number, deletion.subject, field)) {
         writing.unindex(entry);
     }
+    add_superseded(writing, addresses, path);
     add_skipped(addresses, path, person->row);
     if (person->row.skipped_to != 0) {
         person->row.skipped_from = person->row.skipped_to = 0;
