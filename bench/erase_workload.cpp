@@ -6,7 +6,7 @@
 #include <stdexcept>
 
 #include "vault/keys/key_plane.hpp"
-#include "workload.hpp"
+#include "bench/workload.hpp"
 
 // Erasing and deriving with two real keepers on one disk: how long one erasure takes until it is
 // final, how many are final per second when they come together, and what a key costs.

@@ -167,6 +167,7 @@ void Vault::backup_to(const std::filesystem::path& directory) {
     });
     core_->record_state();  // what the keepers know is then not older than the copy
     core_->store->copy_to(directory);
+    write_manifest(directory, describe_backup(directory, core_->now(), core_->backup_settings));
 }
 
 }  // namespace oubliette

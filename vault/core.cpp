@@ -79,7 +79,7 @@ void Writing::enqueue(const QueueRow& row) {
 // ---- Opening -------------------------------------------------------------------------------
 
 Core::Core(const VaultOptions& options, const keys::SealSecret& seal, const Clock& clock_in)
-    : clock(clock_in) {
+    : clock(clock_in), backup_settings{options.listen, options.plane.accept_besteffort} {
     plane = keys::KeyPlane::open(options.plane, seal, clock);
     try {
         start(options);

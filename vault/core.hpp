@@ -9,11 +9,13 @@
 #include <unordered_map>
 
 #include "vault/audit/audit_log.hpp"
+#include "vault/backup.hpp"
 #include "vault/committer.hpp"
 #include "vault/keys/leaf_cache.hpp"
 #include "vault/people/match_limit.hpp"
 #include "vault/people/people.hpp"
 #include "vault/people/subject_index.hpp"
+#include "vault/meta_rows.hpp"
 #include "vault/policies.hpp"
 #include "vault/vault.hpp"
 
@@ -121,6 +123,7 @@ public:
     const Clock& clock;
     keys::TenantId tenant = keys::kFirstTenant;
     std::string tenant_name;
+    BackupSettings backup_settings;
     std::unique_ptr<keys::KeyPlane> plane;
     std::unique_ptr<store::Store> store;
     std::unique_ptr<keys::LeafCache> leaves;
@@ -199,15 +202,5 @@ private:
     std::thread house_;
     std::unique_ptr<Committer> committer_;
 };
-
-// Rows of table meta.
-struct MetaRow {
-    static constexpr std::string_view kFormat = "format";      // u32 = 1
-    static constexpr std::string_view kVault = "vault";        // vault id 16
-    static constexpr std::string_view kTenant = "tenant";      // name
-    static constexpr std::string_view kSequence = "sequence";  // generation:u32 | sequence:u64
-    static constexpr std::string_view kReady = "ready";        // u8 = 1, written last by init
-};
-inline constexpr std::uint32_t kDataFormat = 1;
 
 }  // namespace oubliette

@@ -137,6 +137,29 @@ std::optional<crypto::Hash> AuditLog::root_at(const store::ReadView& view, std::
     return root;
 }
 
+bool AuditLog::verify(const store::ReadView& view) {
+    Standing standing;
+    bool fits = true;
+    view.scan(Tables::kAudit, {}, {}, [&](ByteView key, ByteView value) {
+        fits = key.size() == sizeof(std::uint64_t) && value.size() > kRootSize &&
+               (value.size() - kRootSize) % kEntrySize == 0 &&
+               ByteReader{key}.be64() == standing.size;
+        if (!fits) return false;
+        for (std::size_t at = kRootSize; at < value.size(); at += kEntrySize) {
+            standing.add(crypto::merkle_leaf(value.subspan(at, kEntrySize)));
+        }
+        fits = std::ranges::equal(value.first(kRootSize), standing.root());
+        return fits;
+    });
+    if (!fits) return false;
+    const auto row = view.get(Tables::kMeta, bytes_of(kLogRow));
+    Bytes expected;
+    ByteWriter writer{expected};
+    writer.le64(standing.size);
+    for (const crypto::Hash& peak : standing.peaks) writer.bytes(peak);
+    return row ? std::ranges::equal(*row, expected) : standing.size == 0;
+}
+
 void AuditLog::read(const store::ReadView& view, std::uint64_t from,
                     FunctionRef<bool(std::uint64_t index, const Entry& entry)> visit) {
     const std::uint64_t first = from > kSegmentEntriesMax ? from - kSegmentEntriesMax : 0;

@@ -43,6 +43,10 @@ public:
     [[nodiscard]] static std::optional<crypto::Hash> root_at(const store::ReadView& view,
                                                              std::uint64_t size);
 
+    // Hashes every entry again: true if each segment goes on where the one before ended and holds
+    // the root of all entries up to its end, and the last one fits the standing record.
+    [[nodiscard]] static bool verify(const store::ReadView& view);
+
     // Calls `visit(index, entry)` from entry `from` on, until it returns false. Throws
     // Fault{corrupt} for a segment that is damaged or missing; root_at() too for a damaged one.
     static void read(const store::ReadView& view, std::uint64_t from,

@@ -62,10 +62,7 @@ Result<crypto::Seed> People::fixed_key(SubjectNumber number) const {
 SubjectState People::open_state(const store::ReadView& view, const policy::Gate& gate,
                                 SubjectNumber number, const crypto::Seed& fixed,
                                 ByteView row) const {
-    const auto key =
-        crypto::derive_subkey(fixed.expose(), KdfContext::subject, keys::subkey::kHotRow);
-    const auto plaintext = open_record(key, {RecordType::hot_row, tenant_, number, 0, 0}, row);
-    const auto state = plaintext ? decode_subject_state(plaintext->expose()) : std::nullopt;
+    const auto state = open_hot_row(fixed, {tenant_, number}, row);
     if (!state) corrupt("a person's hot row does not authenticate");
     if (Header::decode(row)->generation == generation_) return *state;
     return rebuilt_state(view, gate, number, *state);
@@ -93,10 +90,7 @@ Result<Person> People::load(const store::ReadView& view, const policy::Gate& gat
     person.number = number;
     person.fixed = std::move(*fixed);
     person.state = open_state(view, gate, number, person.fixed, *hot);
-    const auto key =
-        crypto::derive_subkey(person.fixed.expose(), KdfContext::subject, keys::subkey::kPersonRow);
-    const auto plaintext = open_record(key, {RecordType::person_row, tenant_, number, 0, 0}, *row);
-    const auto counters = plaintext ? decode_person_row(plaintext->expose()) : std::nullopt;
+    const auto counters = open_person_row(person.fixed, {tenant_, number}, *row);
     if (!counters) corrupt("a person's row does not authenticate");
     person.row = *counters;
     if (Header::decode(*row)->generation != generation_) {
@@ -168,18 +162,9 @@ Result<OpenedValue> People::open_row(SubjectNumber number, ByteView key, ByteVie
     case NodeState::punctured: return Refusal::retention_ended;
     case NodeState::corrupt: corrupt("a value's key cannot be derived");
     }
-    const auto salt32 = salt32_of(row);
-    auto plaintext = open_value_row(
-        value_key_, {RecordType::value, tenant_, number, place.field, place.item}, row);
-    if (!salt32 || !plaintext) corrupt("a stored value does not authenticate");
-    OpenedValue opened;
-    opened.item = place.item;
-    opened.salt32 = *salt32;
-    opened.plaintext = std::move(*plaintext);
-    const auto value = decode_value(opened.plaintext.expose());
-    if (!value) corrupt("a stored value has another format");
-    opened.value = *value;
-    return opened;
+    auto opened = open_stored_value(value_key_, {tenant_, number}, place, row);
+    if (!opened) corrupt("a stored value does not authenticate");
+    return std::move(*opened);
 }
 
 Result<OpenedValue> People::open_value(const store::ReadView& view, SubjectNumber number,
@@ -229,11 +214,7 @@ std::vector<StoredMarker> People::markers(const store::ReadView& view, SubjectNu
         const NodeState state = plane_.item_key(tenant_, number, place.item, item_key);
         if (state == NodeState::corrupt) corrupt("a consent marker's key cannot be derived");
         if (state == NodeState::whole) {
-            const auto key_of_marker =
-                crypto::derive_subkey(item_key.expose(), KdfContext::item, keys::subkey::kMarker);
-            const auto plaintext = open_record(
-                key_of_marker, {RecordType::marker, tenant_, number, place.field, place.item}, row);
-            const auto marker = plaintext ? decode_marker(plaintext->expose()) : std::nullopt;
+            const auto marker = open_marker_row(item_key, {tenant_, number}, place, row);
             if (!marker) corrupt("a consent marker does not authenticate");
             stored.alive = true;
             stored.marker = *marker;
@@ -270,12 +251,9 @@ std::optional<std::string> People::open_external_id(SubjectNumber number, ByteVi
     const NodeState state = plane_.item_key(tenant_, number, 0, item_key);
     if (state == NodeState::dead) return std::nullopt;
     if (state != NodeState::whole) corrupt("a person's key cannot be derived");
-    const auto key =
-        crypto::derive_subkey(item_key.expose(), KdfContext::item, keys::subkey::kExternalId);
-    const auto plaintext = open_record(key, {RecordType::external_id, tenant_, number, 0, 0}, row);
-    const auto id = plaintext ? decode_external_id(plaintext->expose()) : std::nullopt;
+    auto id = open_external_id_row(item_key, {tenant_, number}, row);
     if (!id) corrupt("an external id does not authenticate");
-    return std::string{*id};
+    return id;
 }
 
 std::optional<IndexTruth> People::index_truth(SubjectNumber number, ByteView row_key_bytes,
@@ -288,8 +266,7 @@ std::optional<IndexTruth> People::index_truth(SubjectNumber number, ByteView row
     const NodeState state = value_key(number, place.item, *header, value_key_);
     if (state == NodeState::corrupt) corrupt("a value's key cannot be derived");
     if (state != NodeState::whole) return std::nullopt;
-    const auto truth = open_index_truth(
-        value_key_, {RecordType::index_truth, tenant_, number, place.field, place.item}, row);
+    const auto truth = open_stored_truth(value_key_, {tenant_, number}, place, row);
     if (!truth) corrupt("an index entry does not authenticate");
     return truth;
 }
@@ -427,9 +404,9 @@ std::uint64_t People::reserve_audit_numbers(store::WriteView& view, SubjectNumbe
     const Bytes at = row_key(tenant_, number, RowKind::audit_counter);
     std::uint64_t reserved = 0;
     if (const auto row = view.get(Tables::kPeople, at)) {
-        const auto plaintext = open_record(key, place, *row);
-        if (!plaintext || plaintext->size() != 8) corrupt("an audit counter does not authenticate");
-        reserved = ByteReader{plaintext->expose()}.le64();
+        const auto counter = open_audit_counter(fixed, {tenant_, number}, *row);
+        if (!counter) corrupt("an audit counter does not authenticate");
+        reserved = *counter;
     }
     Bytes next;
     ByteWriter{next}.le64(reserved + kAuditReserve);

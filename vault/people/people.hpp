@@ -5,7 +5,7 @@
 
 #include "vault/keys/key_plane.hpp"
 #include "vault/keys/leaf_cache.hpp"
-#include "vault/people/boxes.hpp"
+#include "vault/people/rows.hpp"
 #include "vault/store/store.hpp"
 
 // One person's rows, opened and written: the state that decisions need, values, consent markers,
@@ -30,14 +30,6 @@ struct Person {
     [[nodiscard]] bool has_room() const noexcept {
         return row.next_item < keys::kItemCountMax - 64;
     }
-};
-
-// A stored value, opened.
-struct OpenedValue {
-    std::uint32_t item = 0;
-    std::uint32_t salt32 = 0;
-    crypto::SecretBytes plaintext;
-    StoredValue value;  // views into plaintext
 };
 
 struct StoredMarker {
