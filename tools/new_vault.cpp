@@ -19,6 +19,12 @@ std::string absolute_seal(const std::string& seal) {
     return std::string{kKeyfile} + fs::absolute(seal.substr(kKeyfile.size())).string();
 }
 
+// True for the directory itself too; symbolic links are followed.
+bool is_within(const fs::path& inner, const fs::path& outer) {
+    const auto rest = fs::weakly_canonical(inner).lexically_relative(fs::weakly_canonical(outer));
+    return !rest.empty() && *rest.begin() != "..";
+}
+
 std::string first_internal(const policy::Document& document) {
     const auto found = std::ranges::find(document.recipients, policy::RecipientKind::internal,
                                          &policy::RecipientRule::kind);
@@ -48,8 +54,7 @@ std::vector<Enrolment> enrolments(const NewVault& wanted, const policy::Document
         list.push_back({{"app-" + recipient, recipient, {Role::app}}, "app.key"});
     }
     for (const std::string& recipient : wanted.apps) {
-        list.push_back({{"app-" + recipient, recipient, {Role::app}},
-                        "app-" + recipient + ".key"});
+        list.push_back({{"app-" + recipient, recipient, {Role::app}}, "app-" + recipient + ".key"});
     }
     const std::string officers = office(document);
     if (officers.empty()) {
@@ -57,8 +62,7 @@ std::vector<Enrolment> enrolments(const NewVault& wanted, const policy::Document
                            "the policy has no recipient with a \"request\": true purpose; privacy "
                            "officers need one");
     }
-    list.push_back({{"privacy_officer", officers, {Role::privacy_officer}},
-                    "privacy_officer.key"});
+    list.push_back({{"privacy_officer", officers, {Role::privacy_officer}}, "privacy_officer.key"});
     for (const Role role : {Role::key_operator, Role::policy_admin, Role::auditor}) {
         const std::string name{name_of(role)};
         list.push_back({{name, {}, {role}}, name + ".key"});
@@ -70,8 +74,8 @@ std::vector<Enrolment> enrolments(const NewVault& wanted, const policy::Document
 
 std::vector<NamedKey> make_vault(const NewVault& wanted) {
     if (fs::exists(wanted.data / "vault.json")) {
-        throw CommandError(Exit::input, wanted.data.string() +
-                                            " holds a vault already; choose another --data");
+        throw CommandError(Exit::input,
+                           wanted.data.string() + " holds a vault already; choose another --data");
     }
     VaultConfig config;
     config.tenant = wanted.tenant;
@@ -80,8 +84,12 @@ std::vector<NamedKey> make_vault(const NewVault& wanted) {
     for (const fs::path& keeper : wanted.keepers) config.keepers.push_back(fs::absolute(keeper));
     const fs::path data = fs::absolute(wanted.data);
     for (const fs::path& keeper : config.keepers) {
-        const auto inside = fs::weakly_canonical(keeper).lexically_relative(fs::weakly_canonical(data));
-        if (!inside.empty() && *inside.begin() != "..") {
+        if (is_within(data, keeper) && !is_within(keeper, data)) {
+            throw CommandError(Exit::input,
+                               "--data may not lie in a keeper: a keeper's directory holds nothing "
+                               "else and is never backed up; choose another --data");
+        }
+        if (is_within(keeper, data)) {
             throw CommandError(Exit::input,
                                "a keeper may not lie in --data: backups of the data would copy its "
                                "cell, and nothing could be erased any more");
