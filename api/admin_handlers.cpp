@@ -30,35 +30,23 @@ void write_findings(JsonWriter& json, const std::vector<policy::Finding>& findin
 }
 
 void write_client(JsonWriter& json, const ClientRow& row, const policy::Gate* gate) {
-    json.begin_object().key("id").integer(std::uint32_t{row.number}).member("name", row.name);
-    json.key("recipient");
+    json.begin_object().member("id", row.name);
     const auto recipient = gate == nullptr ? std::string_view{} : gate->name_of(row.recipient);
-    if (recipient.empty()) {
-        json.null();
-    } else {
-        json.string(recipient);
-    }
+    if (!recipient.empty()) json.member("recipient", recipient);
     json.key("roles").begin_array();
     for (const Role role : {Role::app, Role::privacy_officer, Role::key_operator,
                             Role::policy_admin, Role::auditor, Role::legal}) {
         if ((row.roles & static_cast<RoleMask>(role)) != 0) json.string(name_of(role));
     }
-    json.end_array();
-    json.key("san");
-    if (row.san.empty()) {
-        json.null();
-    } else {
-        json.string(row.san);
-    }
-    json.member("enrolled_at", time_text(row.enrolled)).end_object();
+    json.end_array().member("created", time_text(row.enrolled)).end_object();
 }
 
 std::optional<NewClient> read_client(JsonValue body) {
     NewClient client;
-    const auto name = body.find_text("name");
+    const auto id = body.find_text("id");
     const auto roles = body.find("roles");
-    if (!name || !roles || !roles->is(JsonType::array) || roles->size() == 0) return std::nullopt;
-    client.name = *name;
+    if (!id || !roles || !roles->is(JsonType::array) || roles->size() == 0) return std::nullopt;
+    client.name = *id;
     for (const JsonValue item : roles->items()) {
         const auto role = find_role(item.as_text().value_or(""));
         if (!role) return std::nullopt;
@@ -68,11 +56,21 @@ std::optional<NewClient> read_client(JsonValue body) {
         if (!recipient->as_text()) return std::nullopt;
         client.recipient = *recipient->as_text();
     }
-    if (const auto san = body.find("san")) {
-        if (!san->as_text()) return std::nullopt;
-        client.san = *san->as_text();
-    }
     return client;
+}
+
+// The problem of a refused policy, with what is wrong in it.
+Response refused_policy(std::string_view request_id, const std::vector<policy::Finding>& findings) {
+    Response response = problem_response(Refusal::value_invalid, request_id);
+    WipedBuffer buffer;
+    const ByteView problem = response.body.expose();
+    buffer.append(problem.first(problem.size() - 1));  // without its closing brace
+    buffer.append(',');
+    JsonWriter json{buffer};
+    write_findings(json, findings);
+    buffer.append('}');
+    response.body = crypto::SecretBytes{buffer.bytes()};
+    return response;
 }
 
 std::optional<std::uint16_t> parse_number(std::string_view text) noexcept {
@@ -115,7 +113,7 @@ void handle_lint_policy(const CallPtr& call) {
     }
     WipedBuffer buffer;
     JsonWriter json{buffer};
-    json.begin_object().key("publishable").boolean(!policy::has_errors(findings));
+    json.begin_object();
     write_findings(json, findings);
     json.end_object();
     call->answer(200, buffer);
@@ -126,14 +124,16 @@ void handle_publish_policy(const CallPtr& call) {
         call->caller, text_of(call->request().body.expose()),
         [call](Result<Vault::PublishAnswer> result, const Fault* fault) {
             if (call->is_refused(result, fault)) return;
-            const bool is_refused = policy::has_errors(result->findings);
+            if (policy::has_errors(result->findings)) {
+                return call->exchange->respond(
+                    refused_policy(call->request().request_id, result->findings));
+            }
             WipedBuffer buffer;
             JsonWriter json{buffer};
-            json.begin_object().key("published").boolean(!is_refused);
-            if (!is_refused) json.key("version").integer(std::uint32_t{result->version});
+            json.begin_object().key("version").integer(std::uint32_t{result->version});
             write_findings(json, result->findings);
             json.end_object();
-            call->answer(is_refused ? 422 : 200, buffer);
+            call->answer(200, buffer);
         });
 }
 
@@ -150,12 +150,14 @@ void handle_decide(const CallPtr& call) {
                            WipedBuffer buffer;
                            JsonWriter json{buffer};
                            json.begin_object().key("allowed").boolean(!result->refusal);
+                           if (!result->refusal) json.member("transform", result->transform);
+                           json.key("reasons").begin_array();
                            if (result->refusal) {
-                               json.member("code", wire_name(*result->refusal));
-                           } else {
-                               json.member("transform", result->transform);
+                               json.begin_object()
+                                   .member("code", wire_name(*result->refusal))
+                                   .end_object();
                            }
-                           json.end_object();
+                           json.end_array().end_object();
                            call->answer(200, buffer);
                        });
 }
@@ -173,7 +175,7 @@ void handle_list_clients(const CallPtr& call) {
 }
 
 void handle_enrol_client(const CallPtr& call) {
-    const auto body = call->body({"name", "recipient", "roles", "san"});
+    const auto body = call->body({"id", "recipient", "roles"});
     if (!body) return call->refuse(body.error());
     const auto client = read_client(*body);
     if (!client) return call->refuse(Refusal::malformed);
@@ -182,34 +184,30 @@ void handle_enrol_client(const CallPtr& call) {
     // Nobody enrols a role for himself.
     if (is_own_role) return call->refuse(Refusal::role_denied);
     call->vault.enrol_client(
-        call->caller, *client, [call](Result<ApiKey> result, const Fault* fault) {
+        call->caller, *client, [call, client](Result<ApiKey> result, const Fault* fault) {
             if (call->is_refused(result, fault)) return;
             const ApiKeyText text{result->client, result->key,
                                   crypto::SecretBytes{result->secret.expose()}};
             const auto key = format_api_key(text);
             WipedBuffer buffer;
             JsonWriter json{buffer};
-            json.begin_object()
-                .key("id")
-                .integer(std::uint32_t{result->client})
-                .member("key", text_of(key.expose()))
-                .end_object();
-            call->answer(201, buffer);
+            json.begin_object().member("id", client->name).key("roles").begin_array();
+            for (const Role role : client->roles) json.string(name_of(role));
+            json.end_array();
+            if (!client->recipient.empty()) json.member("recipient", client->recipient);
+            json.member("key", text_of(key.expose())).end_object();
+            call->answer(200, buffer);
         });
 }
 
 void handle_revoke_client(const CallPtr& call) {
-    const auto number = parse_number(call->parameter(0));
-    if (!number) return call->refuse(Refusal::not_found);
-    call->vault.revoke_client(call->caller, *number,
+    call->vault.revoke_client(call->caller, call->parameter(0),
                               [call](Result<bool> result, const Fault* fault) {
                                   if (call->is_refused(result, fault)) return;
                                   WipedBuffer buffer;
-                                  JsonWriter{buffer}
-                                      .begin_object()
-                                      .key("revoked")
-                                      .boolean(true)
-                                      .end_object();
+                                  JsonWriter json{buffer};
+                                  json.begin_object().member("id", call->parameter(0));
+                                  json.key("revoked").boolean(true).end_object();
                                   call->answer(200, buffer);
                               });
 }

@@ -5,6 +5,7 @@
 #include <ctime>
 #include <sys/socket.h>
 
+#include "api/answer_head.hpp"
 #include "api/problem.hpp"
 #include "api/server_exchange.hpp"
 #include "crypto/encoding.hpp"
@@ -35,50 +36,6 @@ std::string choose_request_id(std::string_view offered) {
     ByteArray<12> random{};
     crypto::random_bytes(random);
     return crypto::hex_encode(random);
-}
-
-std::string_view reason_of(unsigned status) noexcept {
-    switch (status) {
-    case 200: return "OK";
-    case 201: return "Created";
-    case 202: return "Accepted";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 409: return "Conflict";
-    case 410: return "Gone";
-    case 411: return "Length Required";
-    case 413: return "Content Too Large";
-    case 415: return "Unsupported Media Type";
-    case 417: return "Expectation Failed";
-    case 422: return "Unprocessable Content";
-    case 423: return "Locked";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    case 503: return "Service Unavailable";
-    case 505: return "HTTP Version Not Supported";
-    default: return "";
-    }
-}
-
-// A line break in a value that a handler took from data would let it write its own answer.
-bool is_header_text(std::string_view text) noexcept {
-    return std::all_of(text.begin(), text.end(), [](char letter) {
-        return static_cast<unsigned char>(letter) >= 0x20 && letter != 0x7F;
-    });
-}
-
-bool has_safe_headers(const Response& response) noexcept {
-    return is_header_text(response.content_type) &&
-           std::all_of(response.headers.begin(), response.headers.end(), [](const auto& header) {
-               return !header.first.empty() && is_header_text(header.first) &&
-                      is_header_text(header.second);
-           });
 }
 
 }  // namespace
@@ -190,7 +147,7 @@ Connection::Step Connection::begin_request(std::string_view head_bytes) {
         return Step::again;
     }
     count(loop_->counts.requests);
-    fill_request(*head);
+    begin_exchange(*head);
     keep_alive_ = head->keep_alive;
     const std::size_t body_size = head->content_length;
     drop_input(head_bytes.size());  // the views of `head` end here
@@ -201,7 +158,7 @@ Connection::Step Connection::begin_request(std::string_view head_bytes) {
     }
     std::optional<Response> early;
     try {
-        early = loop_->front->gate(request_, body_size);
+        early = loop_->front->gate(exchange_->request(), body_size);
     } catch (const Fault& fault) {
         early = problem_response(fault.kind(), request_id_);
     } catch (...) {
@@ -211,24 +168,32 @@ Connection::Step Connection::begin_request(std::string_view head_bytes) {
         compose(std::move(*early));
         return Step::again;
     }
-    request_.body = crypto::SecretBytes{body_size};
+    exchange_->incoming().body = crypto::SecretBytes{body_size};
     body_filled_ = 0;
     enter(Phase::body, loop_->front->limits.body);
     return Step::again;
 }
 
-void Connection::fill_request(const RequestHead& head) {
-    request_.method = head.method;
-    request_.path = head.path;
-    request_.query = head.query;
-    request_.authorization = head.authorization;
-    request_.content_type = head.content_type;
-    request_.idempotency_key = head.idempotency_key;
-    request_.prefer = head.prefer;
-    request_.traceparent = head.traceparent;
+void Connection::begin_exchange(const RequestHead& head) {
+    exchange_ = std::make_shared<ServerExchange>(shared_from_this());
+    Request& request = exchange_->incoming();
+    request.method = head.method;
+    request.path = head.path;
+    request.query = head.query;
+    request.authorization = head.authorization;
+    request.content_type = head.content_type;
+    request.idempotency_key = head.idempotency_key;
+    request.prefer = head.prefer;
+    request.traceparent = head.traceparent;
     request_id_ = choose_request_id(head.request_id);
-    request_.request_id = request_id_;
-    request_.client_san = client_san_;
+    request.request_id = request_id_;
+    request.client_san = client_san_;
+}
+
+void Connection::drop_exchange() noexcept {
+    if (!exchange_) return;
+    exchange_->abandon();
+    exchange_.reset();
 }
 
 void Connection::refuse_head(HeadError error) {
@@ -253,7 +218,7 @@ Connection::Step Connection::read_body() {
         compose(timeout_response(request_id_));
         return Step::again;
     }
-    const ByteSpan open = request_.body.expose_mut().subspan(body_filled_);
+    const ByteSpan open = exchange_->incoming().body.expose_mut().subspan(body_filled_);
     if (open.empty()) return hand_over();
     std::size_t read = std::min(open.size(), input_size_);
     if (read > 0) {
@@ -272,8 +237,7 @@ Connection::Step Connection::hand_over() {
     answered_early_ = false;
     phase_ = Phase::answering;
     deadline_ = SteadyTime::max();  // the handler's own business; it always answers
-    const auto exchange =
-        std::make_shared<ServerExchange>(shared_from_this(), std::exchange(request_, {}));
+    const auto exchange = std::exchange(exchange_, nullptr);
     try {
         loop_->front->handler(exchange);
     } catch (const Fault& fault) {
@@ -336,12 +300,14 @@ void Connection::take_answer(Response response) {
 }
 
 void Connection::compose(Response response) {
+    drop_exchange();  // if it is answered before the handler has seen it
     if (!has_safe_headers(response)) response = internal_error_response(request_id_);
     keep_alive_ = keep_alive_ && !answered_early_ && !loop_->is_draining() && !stream_;
     output_.clear();
     const std::size_t body_size = response.body.size();
     output_.reserve(512 + (body_size <= kCoalesceMax ? body_size : 0));
-    append_head(response);
+    append_answer_head(output_, response,
+                       {request_id_, loop_->date(), keep_alive_, stream_ != nullptr});
     if (body_size <= kCoalesceMax) {
         output_.append(response.body.expose());
     } else {
@@ -349,37 +315,6 @@ void Connection::compose(Response response) {
     }
     written_ = 0;
     enter(Phase::writing, loop_->front->limits.write);
-}
-
-void Connection::append_head(const Response& response) {
-    output_.append("HTTP/1.1 ");
-    output_.append(std::to_string(response.status));
-    output_.append(' ');
-    output_.append(reason_of(response.status));
-    output_.append("\r\nContent-Type: ");
-    output_.append(response.content_type);
-    if (stream_) {
-        output_.append("\r\nTransfer-Encoding: chunked");
-    } else {
-        output_.append("\r\nContent-Length: ");
-        output_.append(std::to_string(response.body.size()));
-    }
-    output_.append("\r\nDate: ");
-    output_.append(loop_->date());
-    output_.append("\r\nX-Request-Id: ");
-    output_.append(request_id_);
-    output_.append(
-        "\r\nCache-Control: no-store"
-        "\r\nStrict-Transport-Security: max-age=31536000"
-        "\r\nX-Content-Type-Options: nosniff\r\n");
-    for (const auto& [name, value] : response.headers) {
-        output_.append(name);
-        output_.append(": ");
-        output_.append(value);
-        output_.append("\r\n");
-    }
-    if (!keep_alive_) output_.append("Connection: close\r\n");
-    output_.append("\r\n");
 }
 
 Connection::Step Connection::write_answer() {
@@ -458,7 +393,7 @@ void Connection::close() noexcept {
     socket_.close(ignored);
     output_.clear(0);
     body_ = {};
-    request_ = {};
+    drop_exchange();
     loop_->forget(shared_from_this());
 }
 

@@ -77,6 +77,7 @@ struct Front {
 };
 
 class Connection;
+class ServerExchange;
 
 // Where a thread that streams a body waits for the connection. Thread-safe.
 class StreamGate {
@@ -188,10 +189,10 @@ private:
     Step step_for(TlsStatus status) noexcept;
 
     void refuse_head(HeadError error);
-    void fill_request(const RequestHead& head);
+    void begin_exchange(const RequestHead& head);
+    void drop_exchange() noexcept;
     void drop_input(std::size_t count) noexcept;
     void compose(Response response);
-    void append_head(const Response& response);
     void take_stream(Response head, std::shared_ptr<StreamGate> gate);
     void take_chunk(crypto::SecretBytes framed, bool is_last);
     void enter(Phase phase, std::chrono::milliseconds limit) noexcept;
@@ -209,9 +210,9 @@ private:
 
     std::array<Byte, kHeadSizeMax> input_{};
     std::size_t input_size_ = 0;
-    std::size_t searched_ = 0;  // no head ends before this position
-    std::string request_id_;    // of the exchange in flight
-    Request request_;
+    std::size_t searched_ = 0;                  // no head ends before this position
+    std::string request_id_;                    // of the exchange in flight
+    std::shared_ptr<ServerExchange> exchange_;  // while its request is still coming in
     std::size_t body_filled_ = 0;
     std::string client_san_;
 

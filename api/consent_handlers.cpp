@@ -9,13 +9,11 @@ void write_consent(JsonWriter& json, const ConsentRecord& record) {
         .member("slot", record.slot)
         .key("granted")
         .boolean(record.granted)
-        .key("policy_version")
-        .integer(std::uint32_t{record.policy_version});
+        .key("version")
+        .integer(std::uint32_t{record.policy_version})
+        .member("state", name_of(record.state));
     if (record.granted) {
-        json.member("kind", policy::word_of(record.kind))
-            .member("state", record.live ? "live" : "stale")
-            .member("granted_at", time_text(record.granted_at));
-        json.key("expires");
+        json.member("kind", policy::word_of(record.kind)).key("expires");
         if (record.expires.seconds == 0) {
             json.null();
         } else {
@@ -67,11 +65,7 @@ void handle_put_consent(const CallPtr& call) {
     const auto body = call->body(members);
     if (!body) return call->refuse(body.error());
     auto consent = read_consent(*body, members);
-    const bool is_evidence_missing =
-        consent && consent->granted && !body->find("evidence_sha256");
-    if (!consent || !body->find("granted") || is_evidence_missing) {
-        return call->refuse(Refusal::malformed);
-    }
+    if (!consent || !body->find("granted")) return call->refuse(Refusal::malformed);
     consent->slot = call->parameter(1);
     call->vault.put_consent(call->caller, call->parameter(0), *consent,
                             [call](Result<ConsentRecord> result, const Fault* fault) {
@@ -90,7 +84,8 @@ void handle_list_consents(const CallPtr& call) {
             if (call->is_refused(result, fault)) return;
             WipedBuffer buffer;
             JsonWriter json{buffer};
-            json.begin_object().key("consents").begin_array();
+            json.begin_object().member("subject", call->parameter(0));
+            json.key("consents").begin_array();
             for (const ConsentRecord& record : *result) write_consent(json, record);
             json.end_array().end_object();
             call->answer(200, buffer);

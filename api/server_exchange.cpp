@@ -12,7 +12,7 @@ namespace oubliette::api {
 namespace {
 
 void wipe_text(std::string& text) noexcept {
-    crypto::wipe({reinterpret_cast<Byte*>(text.data()), text.size()});
+    crypto::wipe({const_cast<Byte*>(bytes_of(text).data()), text.size()});
 }
 
 // One chunk of RFC 9112 section 7.1.
@@ -61,8 +61,8 @@ private:
 
 }  // namespace
 
-ServerExchange::ServerExchange(std::shared_ptr<Connection> connection, Request request) noexcept
-    : connection_{std::move(connection)}, request_{std::move(request)} {}
+ServerExchange::ServerExchange(std::shared_ptr<Connection> connection) noexcept
+    : connection_{std::move(connection)} {}
 
 ServerExchange::~ServerExchange() {
     if (!answered_.exchange(true)) {

@@ -15,7 +15,7 @@ class Connection;
 // Answers 500 if it is dropped unanswered.
 class ServerExchange final : public Exchange {
 public:
-    ServerExchange(std::shared_ptr<Connection> connection, Request request) noexcept;
+    explicit ServerExchange(std::shared_ptr<Connection> connection) noexcept;
     ServerExchange(const ServerExchange&) = delete;
     ServerExchange& operator=(const ServerExchange&) = delete;
     ~ServerExchange() override;
@@ -23,6 +23,12 @@ public:
     [[nodiscard]] const Request& request() const noexcept override { return request_; }
     void respond(Response response) override;
     [[nodiscard]] std::unique_ptr<BodyStream> respond_stream(Response head) override;
+
+    // For the connection, until the handler has it. The request is filled in place, because a moved
+    // short string leaves its letters behind.
+    [[nodiscard]] Request& incoming() noexcept { return request_; }
+    // The connection answered by itself, or is closed.
+    void abandon() noexcept { answered_ = true; }
 
     // The handler threw: answered here unless it had answered before.
     void fail(Response response);

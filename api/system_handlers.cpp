@@ -167,8 +167,8 @@ void handle_status(const CallPtr& call) {
     JsonWriter json{buffer};
     json.begin_object()
         .member("tenant", status.tenant)
-        .key("ready")
-        .boolean(call->vault.ready())
+        .member("state", call->vault.ready() ? "ready" : "starting")
+        .member("version", OUBLIETTE_VERSION)
         .key("policy_version")
         .integer(std::uint32_t{status.policy_version})
         .key("generation")
@@ -231,15 +231,15 @@ void handle_backup(const CallPtr& call) {
     }}.detach();
 }
 
-void handle_livez(const CallPtr& call) { answer_text(*call, 200, R"({"live":true})"); }
+void handle_livez(const CallPtr& call) { answer_text(*call, 200, R"({"status":"ok"})"); }
 
 void handle_readyz(const CallPtr& call) {
     const bool is_ready = call->vault.ready();
-    answer_text(*call, is_ready ? 200 : 503, is_ready ? R"({"ready":true})" : R"({"ready":false})");
+    answer_text(*call, is_ready ? 200 : 503, is_ready ? R"({"status":"ok"})" : R"({"status":"starting"})");
 }
 
 void handle_version(const CallPtr& call) {
-    answer_text(*call, 200, R"({"version":")" OUBLIETTE_VERSION R"(","storage_format":1,"api":"v1"})");
+    answer_text(*call, 200, R"({"name":"oubliette","version":")" OUBLIETTE_VERSION R"("})");
 }
 
 void handle_openapi(const CallPtr& call) { answer_text(*call, 200, openapi_document()); }

@@ -26,7 +26,9 @@ private:
 };
 
 CommandError write_error(const std::string& path, int error) {
-    return {Exit::failed, path + " cannot be written" + system_words(error)};
+    const bool is_full = error == ENOSPC || error == EDQUOT;
+    return {Exit::failed, path + " cannot be written" + system_words(error) +
+                              (is_full ? "; make room and run the same command again" : "")};
 }
 
 void write_all(const File& file, const std::string& path, std::string_view content) {

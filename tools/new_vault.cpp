@@ -38,10 +38,10 @@ std::vector<Enrolment> enrolments(const NewVault& wanted, const policy::Document
     std::vector<Enrolment> list;
     if (wanted.apps.empty()) {
         const std::string recipient = first_internal(document);
-        list.push_back({{"app-" + recipient, recipient, {Role::app}, {}}, "app.key"});
+        list.push_back({{"app-" + recipient, recipient, {Role::app}}, "app.key"});
     }
     for (const std::string& recipient : wanted.apps) {
-        list.push_back({{"app-" + recipient, recipient, {Role::app}, {}},
+        list.push_back({{"app-" + recipient, recipient, {Role::app}},
                         "app-" + recipient + ".key"});
     }
     const std::string officers = office(document);
@@ -50,11 +50,11 @@ std::vector<Enrolment> enrolments(const NewVault& wanted, const policy::Document
                            "the policy has no recipient with a \"request\": true purpose; privacy "
                            "officers need one");
     }
-    list.push_back({{"privacy_officer", officers, {Role::privacy_officer}, {}},
+    list.push_back({{"privacy_officer", officers, {Role::privacy_officer}},
                     "privacy_officer.key"});
     for (const Role role : {Role::key_operator, Role::policy_admin, Role::auditor}) {
         const std::string name{name_of(role)};
-        list.push_back({{name, {}, {role}, {}}, name + ".key"});
+        list.push_back({{name, {}, {role}}, name + ".key"});
     }
     return list;
 }

@@ -19,8 +19,8 @@
 // revoked whatever copy of the data is restored.
 //
 //   table clients: client number:u16be -> recipient:u16 | generation:u16 | box
-//   plaintext := roles:u16 | enrolled:u32 | name size:u8 | name | san size:u8 | san |
-//                key count:u16 | count x (key number:u16 | verifier:32)
+//   plaintext := roles:u16 | enrolled:u32 | name size:u8 | name | key count:u16 |
+//                count x (key number:u16 | verifier:32)
 //   verifier := BLAKE2b-256(key = subkey kApiKeyVerifier of leaf(api_key, recipient, key number),
 //               secret): the keyed hash is stored, never the key
 //   associated data as in people/records.hpp, type client, local = client number
@@ -41,10 +41,9 @@ struct Caller {
 };
 
 struct NewClient {
-    std::string name;       // 1..64 characters of [a-z0-9_-]
+    std::string name;       // 1..64 characters of [a-z0-9_-]; its id outside the vault
     std::string recipient;  // name in the policy; "" only for roles that read no data
     std::vector<Role> roles;
-    std::string san;        // of a client certificate; "" = none
 };
 
 // Given once, stored nowhere.
@@ -60,13 +59,16 @@ struct ClientRow {
     std::uint16_t roles = 0;
     Timestamp enrolled;
     std::string name;
-    std::string san;
     struct Verifier {
         std::uint16_t key = 0;
         crypto::Hash hash{};
     };
     std::vector<Verifier> keys;
 };
+
+// What is stored of an API key, from the leaf of (kind api_key, recipient, key number).
+[[nodiscard]] crypto::SubKey verifier_key_of(crypto::KeyView leaf) noexcept;
+[[nodiscard]] crypto::Hash verifier_of(const crypto::SubKey& key, ByteView secret) noexcept;
 
 // All living clients, in memory. Immutable snapshots, replaced as a whole: a revocation acts on
 // the next request, also on connections that are open. Thread-safe.
@@ -79,18 +81,21 @@ public:
     void load(const store::ReadView& view);
 
     // Writes the row of a new client and makes its first key, whose verifier is added to `row`. The
-    // in-memory table changes by publish_enrolled(), after the commit. REQUIRES: numbers are leased.
+    // in-memory table changes by publish_enrolled(), after the commit. REQUIRES: numbers are
+    // leased.
     [[nodiscard]] ApiKey enrol(store::WriteView& view, ClientRow& row, std::uint16_t key_number);
     void publish_enrolled(ClientRow row);
     void publish_revoked(std::uint16_t client);
-    // True if another client has this name or certificate.
-    [[nodiscard]] bool is_taken(const ClientRow& row) const;
+    // True if another client has this name.
+    [[nodiscard]] bool is_taken(std::string_view name) const;
+    [[nodiscard]] std::optional<ClientRow> find_by_name(std::string_view name) const;
     // What revoking it punctures: its leaf and those of its keys.
     [[nodiscard]] std::optional<std::vector<keys::Path>> leaves_of(std::uint16_t client) const;
 
     // Equal cost for an unknown client, an unknown key and a wrong secret.
     [[nodiscard]] std::optional<Caller> authenticate(std::uint16_t client, std::uint16_t key,
                                                      ByteView secret) const;
+    // `san`: "urn:oubliette:client:<name>", from a certificate that was verified.
     [[nodiscard]] std::optional<Caller> authenticate_san(std::string_view san) const;
     [[nodiscard]] std::vector<ClientRow> list() const;
     [[nodiscard]] std::optional<ClientRow> find(std::uint16_t client) const;
@@ -112,10 +117,10 @@ private:
 
 // A row without numbers and keys. Roles are apart: whoever reads data neither handles keys nor
 // publishes the policy. Refuses: value_invalid, recipient_unknown, role_denied.
-[[nodiscard]] Result<ClientRow> check_new_client(const policy::Gate& gate,
-                                                 const NewClient& client);
+[[nodiscard]] Result<ClientRow> check_new_client(const policy::Gate& gate, const NewClient& client);
 
-// Takes numbers from the keepers' registers and writes the row.
+// Takes numbers from the keepers' registers and writes the row. Throws Fault{storage_full} when
+// there are none left: numbers are never used again.
 [[nodiscard]] ApiKey enrol_new_client(keys::KeyPlane& plane, Clients& clients,
                                       store::WriteView& view, ClientRow& row, Timestamp now);
 

@@ -62,6 +62,8 @@ struct Writing {
     void unindex(const IndexEntry& entry);
     // Writes the queue row of a revocation; submit it with Core::revoke() after the commit.
     void enqueue(const QueueRow& row);
+    // From here on in this transaction the person counts as erased.
+    void mark_erased(keys::SubjectNumber number);
 };
 
 class Core {
@@ -94,8 +96,8 @@ public:
     // durably knows.
     struct Revoking {
         QueueRow row;
-        std::optional<keys::SubjectNumber> subject;   // set: the person's rows go afterwards
-        std::vector<IndexEntry> index_entries;        // leave the index before FINAL
+        std::optional<keys::SubjectNumber> subject;  // set: the person's rows go afterwards
+        std::vector<IndexEntry> index_entries;       // leave the index before FINAL
         std::function<void(const ErasureRow&)> on_final;
     };
     void revoke(Revoking revoking, std::function<void(const Fault*)> recorded);
@@ -106,6 +108,10 @@ public:
     }
     void append_entry(store::WriteView& view, PendingEntry& entry) { append(view, entry); }
     [[nodiscard]] std::uint64_t next_audit_index() const noexcept { return log_->next_index(); }
+
+    // Runs `work` in a transaction and waits. REQUIRES: not on the committer's thread; no snapshot
+    // is held on this one. Throws what the work or the commit throws.
+    void run_raw(Committer::Work work) { committer_->run(std::move(work)); }
 
     // Tells the keepers how far the data plane is. Throws Fault{storage}.
     void record_state() { write_state_record(); }
@@ -129,17 +135,23 @@ public:
 private:
     friend struct Writing;
 
+    struct IndexChange {
+        IndexEntry entry;
+        bool is_new = true;  // false: leaves the index
+    };
     // What one transaction adds to memory once it is durable.
     struct Group {
         std::map<std::string, keys::SubjectNumber, std::less<>> subjects;
-        std::vector<IndexEntry> index;
-        std::vector<IndexEntry> unindex;
+        std::set<keys::SubjectNumber> erased;  // accepted here, not submitted to the plane yet
+        std::vector<IndexChange> index;        // in order: a later work may undo an earlier one
     };
     struct AuditNumbers {
         std::uint64_t next = 0;
         std::uint64_t end = 0;
     };
 
+    void start(const VaultOptions& options);
+    void stop() noexcept;
     void open_store(const VaultOptions& options);
     void accept_rollback(const store::ReadView& view);
     void start_committer();
@@ -173,9 +185,9 @@ private:
     bool rolled_back_ = false;
     std::mutex record_mutex_;  // one writer of the state record at a time
     mutable std::mutex state_mutex_;
-    keys::StateRecord state_;          // as of the last commit
-    keys::StateRecord recorded_state_; // as of the last write to the keepers
-    std::uint64_t sequence_ = 0;       // of the transaction under way: committer's thread
+    keys::StateRecord state_;           // as of the last commit
+    keys::StateRecord recorded_state_;  // as of the last write to the keepers
+    std::uint64_t sequence_ = 0;        // of the transaction under way: committer's thread
 
     std::mutex forget_mutex_;
     std::vector<keys::RequestId> to_forget_;  // final and durable; keepers may forget them

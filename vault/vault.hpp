@@ -151,13 +151,15 @@ struct Decision {
     std::string transform;           // name of what would be applied
 };
 
+enum class ConsentState : std::uint8_t { live, stale, expired, withdrawn };
+[[nodiscard]] std::string_view name_of(ConsentState state) noexcept;
+
 struct ConsentRecord {
     std::string slot;
     bool granted = false;
     std::uint16_t policy_version = 0;
     policy::ConsentKind kind{};
-    bool live = false;  // false and granted: stale or expired
-    Timestamp granted_at;
+    ConsentState state = ConsentState::withdrawn;
     Timestamp expires;  // 0 = never
 };
 
@@ -258,7 +260,7 @@ public:
                                                              ByteView secret) const;
     [[nodiscard]] std::optional<Caller> authenticate_san(std::string_view san) const;
     void enrol_client(const Caller& caller, const NewClient& client, Done<ApiKey> done);
-    void revoke_client(const Caller& caller, std::uint16_t client, Done<bool> done);
+    void revoke_client(const Caller& caller, std::string_view name, Done<bool> done);
     [[nodiscard]] std::vector<ClientRow> list_clients() const;
 
     // ---- System.

@@ -1,5 +1,7 @@
 #include "vault/policy/calendar.hpp"
 
+#include <random>
+
 #include <catch2/catch.hpp>
 
 namespace oubliette::policy {
@@ -83,6 +85,31 @@ TEST_CASE("time stops at its end and does not start again", "[policy][calendar]"
     CHECK(plus(end, {0, 0, 1}) == end);
     CHECK(plus({0}, {2'400, 73'050, 4'000'000'000U}) == end);
     CHECK(plus({0}, {}) == Timestamp{0});
+}
+
+TEST_CASE("is_over is now >= start + duration", "[policy][calendar][random]") {
+    const unsigned seed = std::random_device{}();
+    CAPTURE(seed);
+    std::mt19937_64 random{seed};
+    const auto check = [](Timestamp start, const CalendarDuration& duration, Timestamp now) {
+        const bool same = is_over(start, duration, now) == (now >= plus(start, duration));
+        if (same) return;
+        CAPTURE(start.seconds, duration.months, duration.days, duration.seconds, now.seconds);
+        REQUIRE(same);
+    };
+    for (int round = 0; round < 200'000; ++round) {
+        const Timestamp start{static_cast<std::uint32_t>(random())};
+        const CalendarDuration duration{static_cast<std::uint32_t>(random() % 50),
+                                        static_cast<std::uint32_t>(random() % 4 * 10),
+                                        static_cast<std::uint32_t>(random() % 3 * 3'600)};
+        const Timestamp end = plus(start, duration);
+        check(start, duration, end);
+        if (end.seconds > 0) check(start, duration, {end.seconds - 1});
+        check(start, duration, {static_cast<std::uint32_t>(random())});
+        check(start, duration, {0xFFFFFFFFU});
+    }
+    CHECK(is_over({5}, {}, {5}));
+    CHECK_FALSE(is_over({5}, {}, {4}));
 }
 
 TEST_CASE("dates and times are those of RFC 3339", "[policy][calendar]") {

@@ -6,8 +6,8 @@
 #include "tests/policy/policy_fixture.hpp"
 #include "vault/policy/transform.hpp"
 
-// The gate against a reading of the policy model that shares nothing with it but the document: names
-// instead of numbers, searches instead of tables, one step of the decision after the other.
+// The gate against a reading of the policy model that shares nothing with it but the document:
+// names instead of numbers, searches instead of tables, one step of the decision after the other.
 
 namespace oubliette::policy {
 
@@ -66,7 +66,8 @@ public:
         const std::string consent = consents(*recipient, *purpose, person);
         if (!consent.empty()) return consent;
         if (purpose->basis == Basis::order) return "ORDER_REQUIRED";
-        const auto end = end_of(document_.find_field(question.field)->category, purpose->name, person);
+        const auto end =
+            end_of(document_.find_field(question.field)->category, purpose->name, person);
         if (end && question.now.seconds >= *end) return "RETENTION_ENDED";
         return shown;
     }
@@ -114,8 +115,9 @@ private:
 
     int rank(const std::string& transform) const {
         const std::map<TransformKind, int> order{
-            {TransformKind::exists, 1}, {TransformKind::pseudonym, 2}, {TransformKind::generalise, 3},
-            {TransformKind::mask, 4},   {TransformKind::partial, 4},   {TransformKind::plain, 5}};
+            {TransformKind::exists, 1},     {TransformKind::pseudonym, 2},
+            {TransformKind::generalise, 3}, {TransformKind::mask, 4},
+            {TransformKind::partial, 4},    {TransformKind::plain, 5}};
         return order.at(document_.find_transform(transform)->kind);
     }
 
@@ -177,7 +179,9 @@ template <class List>
 auto one_of(Random& random, const List& list) {
     return list[random() % list.size()];
 }
-bool chance(Random& random, unsigned percent) { return random() % 100 < percent; }
+bool chance(Random& random, unsigned percent) {
+    return random() % 100 < percent;
+}
 
 const std::vector<std::string> kCountries{"CN", "DE", "FR", "*"};
 const std::vector<std::string> kBases{"consent", "contract", "legal_obligation", "order"};
@@ -215,7 +219,8 @@ nlohmann::json random_policy(Random& random) {
     for (auto& recipient : policy["recipients"]) {
         if (chance(random, 40)) recipient["country"] = one_of(random, kCountries);
         if (chance(random, 10)) recipient["suspended"] = true;
-        if (chance(random, 50)) recipient["cap"][one_of(random, fields)] = one_of(random, transforms);
+        if (chance(random, 50))
+            recipient["cap"][one_of(random, fields)] = one_of(random, transforms);
         if (chance(random, 20)) recipient["cross_border"]["consent"] = one_of(random, slots);
         if (chance(random, 20)) recipient.erase("fields");
         recipient["purposes"] = nlohmann::json::array();
@@ -336,8 +341,8 @@ TEST_CASE("the gate decides as the policy model is written", "[policy][gate][ran
     constexpr int kPolicyCount = 60;
     constexpr int kQuestionCount = 2'000;  // for each policy
     for (int round = 0; round < kPolicyCount; ++round) {
-        const std::string json = round == 0 ? std::string{example_policy()}
-                                            : random_policy(random).dump();
+        const std::string json =
+            round == 0 ? std::string{example_policy()} : random_policy(random).dump();
         const auto document = parsed(json);
         const NaiveEvaluator naive{*document};
         GateUnderTest gate;

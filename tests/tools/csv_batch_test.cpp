@@ -182,8 +182,8 @@ TEST_CASE("the same token is asked for once in a batch", "[csv]") {
 TEST_CASE("a refused cell has its code and no text", "[csv]") {
     const Table table("id,a,b\np1,T1,T2\n", "", {{"a", "", ""}, {"b", "", ""}});
     const auto batches = table.plan(add_to_detokenize, {});
-    const auto answer = boost::json::parse(
-        R"({"items":[{"error":{"code":"ERASED","status":410}},{"field":"f","value":"v"}],"failed":1})");
+    const auto answer = boost::json::parse(R"({"items":[{"error":{"code":"ERASED","status":410}},)"
+                                           R"({"field":"f","value":"v"}],"failed":1})");
     const auto results = read_values(answer, batches[0], table.facts.columns);
     REQUIRE(results.size() == 2);
     CHECK(results[0].code == "ERASED");
@@ -214,9 +214,11 @@ TEST_CASE("values of other types are written as JSON and parts are picked", "[cs
         "id,a,b,c,d\np1,T1,T2,T3,T4\n", "",
         {{"a", "", ""}, {"b", "address", "city"}, {"c", "address", "country"}, {"d", "email", ""}});
     const auto batches = table.plan(add_to_detokenize, {});
-    const auto answer = boost::json::parse(
-        R"({"items":[{"field":"x","value":true},{"field":"address","value":"Cork","transform":"city"},)"
-        R"({"field":"address","value":"Cork","transform":"city"},{"field":"mobile","value":"1"}]})");
+    const auto answer =
+        boost::json::parse(R"({"items":[{"field":"x","value":true},)"
+                           R"({"field":"address","value":"Cork","transform":"city"},)"
+                           R"({"field":"address","value":"Cork","transform":"city"},)"
+                           R"({"field":"mobile","value":"1"}]})");
     const auto results = read_values(answer, batches[0], table.facts.columns);
     CHECK(results[0].text == "true");
     CHECK(results[1].text == "Cork");
@@ -226,7 +228,8 @@ TEST_CASE("values of other types are written as JSON and parts are picked", "[cs
 
 TEST_CASE("consents are of the policy in force and of the kind their slot asks", "[csv]") {
     const auto document = boost::json::parse(R"({"policy":{"version":3},
-        "fields":{"chat":{"type":"text","owners":"many"},"doc":{"type":"json"},"email":{"type":"email"}},
+        "fields":{"chat":{"type":"text","owners":"many"},"doc":{"type":"json"},
+                  "email":{"type":"email"}},
         "consents":{"policy":{"ask":"policy"},"promote":{"ask":"express"}}})");
     const PolicyFacts facts = read_policy_facts(document);
     CHECK(facts.many == std::unordered_set<std::string>{"chat", "doc"});

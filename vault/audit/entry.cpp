@@ -1,6 +1,25 @@
 #include "vault/audit/entry.hpp"
 
+#include "crypto/hash.hpp"
+#include "crypto/kdf.hpp"
+#include "vault/keys/registry.hpp"
+
 namespace oubliette::audit {
+namespace {
+
+constexpr std::uint32_t kMinutesMax = 0xFFFF'FFFF / 60;
+
+}  // namespace
+
+ByteArray<16> pseudonym_of(const crypto::Seed& fixed, std::uint64_t n) noexcept {
+    const auto key = crypto::derive_subkey(fixed.expose(), crypto::KdfContext::audit,
+                                           keys::subkey::kAuditPseudonym);
+    Bytes number;
+    ByteWriter{number}.le64(n);
+    ByteArray<16> out{};
+    crypto::blake2b_keyed(key.expose(), {number}, out);
+    return out;
+}
 
 void encode(const Entry& entry, Bytes& out) {
     const auto result = entry.refusal ? static_cast<std::uint8_t>(*entry.refusal) : std::uint8_t{0};
@@ -27,7 +46,8 @@ std::optional<Entry> decode_entry(ByteView bytes) noexcept {
     entry.action = static_cast<Action>(in.u8());
     if (const std::uint8_t result = in.u8(); result != 0) entry.refusal = Refusal{result};
     entry.transform = in.u8();
-    entry.time.seconds = in.le32() * 60;
+    const std::uint32_t minutes = in.le32();
+    entry.time.seconds = minutes * 60;
     entry.actor = in.le16();
     entry.purpose = in.le16();
     entry.policy_version = in.le16();
@@ -36,7 +56,8 @@ std::optional<Entry> decode_entry(ByteView bytes) noexcept {
     entry.failed_steps = in.le16();
     const std::uint16_t zero = in.le16();
     entry.object = in.array<16>();
-    if (!in.finished() || format != 1 || zero != 0) return std::nullopt;
+    const bool is_time = minutes <= kMinutesMax;  // seconds fit 32 bits
+    if (!in.finished() || format != 1 || zero != 0 || !is_time) return std::nullopt;
     return entry;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "crypto/kdf.hpp"
+#include "vault/people/boxes.hpp"
 #include "vault/tables.hpp"
 
 namespace oubliette::people {
@@ -18,15 +19,6 @@ using policy::SubjectState;
 
 [[noreturn]] void corrupt(const char* what) {
     throw Fault{FaultKind::corrupt, what};
-}
-
-// A salt whose first four bytes are 0 would look like "floating" in a token.
-ByteArray<crypto::kBoxSaltSize> fresh_salt() noexcept {
-    ByteArray<crypto::kBoxSaltSize> salt{};
-    do {
-        crypto::random_bytes(salt);
-    } while (salt[0] == 0 && salt[1] == 0 && salt[2] == 0 && salt[3] == 0);
-    return salt;
 }
 
 std::uint32_t next_area(std::uint32_t item) noexcept {
@@ -101,7 +93,12 @@ Result<Person> People::load(const store::ReadView& view, const policy::Gate& gat
     const auto counters = open_person_row(person.fixed, {tenant_, number}, *row);
     if (!counters) corrupt("a person's row does not authenticate");
     person.row = *counters;
-    if (Header::decode(*row)->generation != generation_) jump_to_fresh_area(person.row);
+    if (Header::decode(*row)->generation != generation_) {
+        // What was given out after the copy was made and is dead already tells how far it went.
+        const auto dead = plane_.highest_dead_item(tenant_, number);
+        if (dead) person.row.next_item = std::max(person.row.next_item, *dead + 1);
+        jump_to_fresh_area(person.row);
+    }
     return person;
 }
 
@@ -125,11 +122,13 @@ SubjectState People::rebuilt_state(const store::ReadView& view, const policy::Ga
         if (marker == NodeState::corrupt) corrupt("a person's marker cannot be derived");
         if (marker == NodeState::whole) state.granted.set(static_cast<SlotId>(slot));
     }
-    const auto dead = [&](unsigned marker) {
-        return plane_.implicit_marker(tenant_, number, marker) == NodeState::dead;
+    const auto is_dead = [&](unsigned marker) {
+        const NodeState found = plane_.implicit_marker(tenant_, number, marker);
+        if (found == NodeState::corrupt) corrupt("a person's marker cannot be derived");
+        return found == NodeState::dead;
     };
-    if (dead(keys::kMarkerNotPaused)) state.flags |= SubjectState::kPaused;
-    if (dead(keys::kMarkerNotRestricted)) state.flags |= SubjectState::kRestricted;
+    if (is_dead(keys::kMarkerNotPaused)) state.flags |= SubjectState::kPaused;
+    if (is_dead(keys::kMarkerNotRestricted)) state.flags |= SubjectState::kRestricted;
     return state;
 }
 
@@ -148,7 +147,7 @@ NodeState People::value_key(SubjectNumber number, std::uint32_t item, const Head
         region = leaves_.get(keys::region_path(tenant_, header.region));
         if (region.state != NodeState::whole) return region.state;
     }
-    out = value_key_of(item_key, day.seed, region.seed);
+    out = derive_value_key(item_key.expose(), day.seed.expose(), region.seed.expose());
     return NodeState::whole;
 }
 
@@ -163,9 +162,18 @@ Result<OpenedValue> People::open_row(SubjectNumber number, ByteView key, ByteVie
     case NodeState::punctured: return Refusal::retention_ended;
     case NodeState::corrupt: corrupt("a value's key cannot be derived");
     }
-    auto opened = open_value_row(value_key_, {tenant_, number}, place, row);
-    if (!opened) corrupt("a stored value does not authenticate");
-    return std::move(*opened);
+    const auto salt32 = salt32_of(row);
+    auto plaintext = open_value_row(
+        value_key_, {RecordType::value, tenant_, number, place.field, place.item}, row);
+    if (!salt32 || !plaintext) corrupt("a stored value does not authenticate");
+    OpenedValue opened;
+    opened.item = place.item;
+    opened.salt32 = *salt32;
+    opened.plaintext = std::move(*plaintext);
+    const auto value = decode_value(opened.plaintext.expose());
+    if (!value) corrupt("a stored value has another format");
+    opened.value = *value;
+    return opened;
 }
 
 Result<OpenedValue> People::open_value(const store::ReadView& view, SubjectNumber number,
@@ -179,9 +187,9 @@ Result<OpenedValue> People::open_value(const store::ReadView& view, SubjectNumbe
     }
     Result<OpenedValue> found = Refusal::not_found;
     view.scan(Tables::kPeople, prefix, {}, [&](ByteView key, ByteView row) {
-        const auto salt = salt32_of_row(row);
-        if (!salt) corrupt("a value's row is too short");
-        if (*salt != salt32) return true;
+        const auto present = salt32_of(row);
+        if (!present) corrupt("a value's row is too short");
+        if (*present != salt32) return true;
         found = open_row(number, key, row);
         return false;
     });
@@ -267,7 +275,8 @@ std::optional<IndexTruth> People::index_truth(SubjectNumber number, ByteView row
     const NodeState state = value_key(number, place.item, *header, value_key_);
     if (state == NodeState::corrupt) corrupt("a value's key cannot be derived");
     if (state != NodeState::whole) return std::nullopt;
-    const auto truth = open_index_truth_row(value_key_, {tenant_, number}, place, row);
+    const auto truth = open_index_truth(
+        value_key_, {RecordType::index_truth, tenant_, number, place.field, place.item}, row);
     if (!truth) corrupt("an index entry does not authenticate");
     return truth;
 }
@@ -316,39 +325,41 @@ void People::save(store::WriteView& view, Person& person) const {
     person.changed = false;
 }
 
+// The first four bytes pin tokens to the value: unique within the field, and not 0, which would
+// look like "floating" in a token.
+BoxSalt People::fresh_salt(const store::ReadView& view, SubjectNumber number, FieldId field) const {
+    std::vector<std::uint32_t> taken{0};
+    const Bytes prefix =
+        field_prefix(tenant_, number, RowKind::value, static_cast<std::uint16_t>(field));
+    view.scan(Tables::kPeople, prefix, {}, [&taken](ByteView, ByteView row) {
+        if (const auto salt32 = salt32_of(row)) taken.push_back(*salt32);
+        return true;
+    });
+    BoxSalt salt{};
+    do {
+        crypto::random_bytes(salt);
+    } while (std::ranges::find(taken, ByteReader{salt}.le32()) != taken.end());
+    return salt;
+}
+
 std::uint32_t People::write_value(store::WriteView& view, Person& person,
                                   const NewValue& value) const {
     Header header;
-    header.format = value.truth ? 2 : 1;
     header.schema = static_cast<std::uint16_t>(value.field);
     header.retention_class = static_cast<std::uint16_t>(value.retention_class);
     header.day = value.end_day.value_or(keys::kRetentionDayOpen);
     header.region = person.state.home_region;
     header.generation = generation_;
-    const auto head = header.encode();
+    const BoxSalt salt = fresh_salt(view, person.number, value.field);
     const std::uint32_t item = person.take_item();
     crypto::ValueKey key;
     if (value_key(person.number, item, header, key) != NodeState::whole) {
         corrupt("a fresh item number has no living key");
     }
-    const RecordPlace place{RecordType::value, tenant_, person.number, header.schema, item};
-
-    Bytes row(head.begin(), head.end());
-    if (value.truth) {
-        const auto truth_key =
-            crypto::derive_subkey(key.expose(), KdfContext::index, keys::subkey::kIndexTruth);
-        RecordPlace truth_place = place;
-        truth_place.type = RecordType::index_truth;
-        ByteWriter{row}.bytes(crypto::seal_box(truth_key.expose(), Commitment::value,
-                                               encode(*value.truth),
-                                               associated_data(truth_place, head)));
-    }
     const auto plaintext = encode_value(value.kind, value.collected, value.text);
-    const auto salt = fresh_salt();
-    const std::size_t box_at = row.size();
-    row.resize(box_at + plaintext.size() + crypto::box_overhead(Commitment::value));
-    crypto::seal_box_into(key.expose(), Commitment::value, salt, plaintext.expose(),
-                          associated_data(place, head), ByteSpan{row}.subspan(box_at));
+    const Bytes row = seal_value_row(
+        key, header, {RecordType::value, tenant_, person.number, header.schema, item}, salt,
+        plaintext.expose(), value.truth);
     const Bytes key_bytes = row_key(tenant_, person.number, RowKind::value, header.schema, item);
     view.put(Tables::kPeople, key_bytes, row);
     if (value.end_day) {
@@ -360,7 +371,7 @@ std::uint32_t People::write_value(store::WriteView& view, Person& person,
             .bytes(key_bytes);
         view.put(Tables::kExpiry, expiry, {});
     }
-    return *salt32_of_row(row);
+    return *salt32_of(row);
 }
 
 std::uint32_t People::write_marker(store::WriteView& view, Person& person,

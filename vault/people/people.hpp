@@ -32,6 +32,14 @@ struct Person {
     }
 };
 
+// A stored value, opened.
+struct OpenedValue {
+    std::uint32_t item = 0;
+    std::uint32_t salt32 = 0;
+    crypto::SecretBytes plaintext;
+    StoredValue value;  // views into plaintext
+};
+
 struct StoredMarker {
     std::uint32_t item = 0;
     bool alive = false;  // its item key still exists
@@ -59,8 +67,7 @@ public:
     // Present value of a field, or the one whose salt begins with `salt32` if that is not 0.
     // Refuses: not_found, erased, retention_ended (its retention day is dead).
     [[nodiscard]] Result<OpenedValue> open_value(const store::ReadView& view, SubjectNumber number,
-                                                 policy::FieldId field,
-                                                 std::uint32_t salt32) const;
+                                                 policy::FieldId field, std::uint32_t salt32) const;
     // All values of a field, oldest first; those whose key is dead are left out.
     [[nodiscard]] std::vector<OpenedValue> open_values(const store::ReadView& view,
                                                        SubjectNumber number,
@@ -123,11 +130,12 @@ private:
                                                   const crypto::Seed& fixed, ByteView row) const;
     [[nodiscard]] keys::NodeState value_key(SubjectNumber number, std::uint32_t item,
                                             const Header& header, crypto::ValueKey& out) const;
+    [[nodiscard]] BoxSalt fresh_salt(const store::ReadView& view, SubjectNumber number,
+                                     policy::FieldId field) const;
     [[nodiscard]] Result<OpenedValue> open_row(SubjectNumber number, ByteView key,
                                                ByteView row) const;
     [[nodiscard]] policy::SubjectState rebuilt_state(const store::ReadView& view,
-                                                     const policy::Gate& gate,
-                                                     SubjectNumber number,
+                                                     const policy::Gate& gate, SubjectNumber number,
                                                      policy::SubjectState old) const;
 
     keys::KeyPlane& plane_;

@@ -5,13 +5,8 @@
 namespace oubliette::people {
 namespace {
 
-using crypto::Commitment;
 using crypto::KdfContext;
 using keys::RecordType;
-
-std::size_t value_box_at(const Header& header) noexcept {
-    return kHeaderSize + (header.format == 2 ? kIndexTruthBoxSize : 0);
-}
 
 std::optional<crypto::SecretBytes> open_under_fixed(const crypto::Seed& fixed, const Owner& owner,
                                                     std::uint64_t subkey, RecordType type,
@@ -21,23 +16,6 @@ std::optional<crypto::SecretBytes> open_under_fixed(const crypto::Seed& fixed, c
 }
 
 }  // namespace
-
-Bytes seal_record(const crypto::SubKey& key, const Header& header, const RecordPlace& place,
-                  ByteView plaintext) {
-    const auto head = header.encode();
-    Bytes row(head.begin(), head.end());
-    ByteWriter{row}.bytes(
-        crypto::seal_box(key.expose(), Commitment::value, plaintext, associated_data(place, head)));
-    return row;
-}
-
-std::optional<crypto::SecretBytes> open_record(const crypto::SubKey& key, const RecordPlace& place,
-                                               ByteView row) {
-    const auto header = Header::decode(row);
-    if (!header) return std::nullopt;
-    return crypto::open_box(key.expose(), Commitment::value, row.subspan(kHeaderSize),
-                            associated_data(place, header->encode()));
-}
 
 // ---- Under S_fix ---------------------------------------------------------------------------
 
@@ -83,58 +61,6 @@ std::optional<std::string> open_external_id_row(const crypto::ItemKey& key, cons
     const auto id = plaintext ? decode_external_id(plaintext->expose()) : std::nullopt;
     if (!id) return std::nullopt;
     return std::string{*id};
-}
-
-// ---- Values ----------------------------------------------------------------------------------
-
-crypto::ValueKey value_key_of(const crypto::ItemKey& item, const crypto::Seed& day,
-                              const crypto::Seed& region) noexcept {
-    crypto::ValueKey key;
-    crypto::blake2b_keyed(item.expose(), {bytes_of("obl/val/1"), day.expose(), region.expose()},
-                          key.expose_mut());
-    return key;
-}
-
-std::optional<OpenedValue> open_value_row(const crypto::ValueKey& key, const Owner& owner,
-                                          const FieldItem& place, ByteView row) {
-    const auto header = Header::decode(row);
-    const auto salt = salt32_of_row(row);
-    if (!header || !salt) return std::nullopt;
-    auto plaintext = crypto::open_box(
-        key.expose(), Commitment::value, row.subspan(value_box_at(*header)),
-        associated_data({RecordType::value, owner.tenant, owner.number, place.field, place.item},
-                        header->encode()));
-    if (!plaintext) return std::nullopt;
-    OpenedValue opened;
-    opened.item = place.item;
-    opened.salt32 = *salt;
-    opened.plaintext = std::move(*plaintext);
-    const auto value = decode_value(opened.plaintext.expose());
-    if (!value) return std::nullopt;
-    opened.value = *value;
-    return opened;
-}
-
-std::optional<IndexTruth> open_index_truth_row(const crypto::ValueKey& key, const Owner& owner,
-                                               const FieldItem& place, ByteView row) {
-    const auto header = Header::decode(row);
-    if (!header || row.size() < kHeaderSize + kIndexTruthBoxSize) return std::nullopt;
-    const auto truth_key =
-        crypto::derive_subkey(key.expose(), KdfContext::index, keys::subkey::kIndexTruth);
-    const auto plaintext = crypto::open_box(
-        truth_key.expose(), Commitment::value, row.subspan(kHeaderSize, kIndexTruthBoxSize),
-        associated_data(
-            {RecordType::index_truth, owner.tenant, owner.number, place.field, place.item},
-            header->encode()));
-    return plaintext ? decode_index_truth(plaintext->expose()) : std::nullopt;
-}
-
-std::optional<std::uint32_t> salt32_of_row(ByteView row) noexcept {
-    const auto header = Header::decode(row);
-    if (!header) return std::nullopt;
-    const std::size_t box_at = value_box_at(*header);
-    if (row.size() < box_at + crypto::box_overhead(Commitment::value)) return std::nullopt;
-    return ByteReader{row.subspan(box_at + crypto::kBoxSaltOffset, 4)}.le32();
 }
 
 }  // namespace oubliette::people

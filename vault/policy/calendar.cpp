@@ -159,6 +159,22 @@ Timestamp plus(Timestamp start, const CalendarDuration& duration) noexcept {
                      unix % kSecondsPerDay + duration.seconds);
 }
 
+bool is_over(Timestamp start, const CalendarDuration& duration, Timestamp now) noexcept {
+    constexpr std::uint64_t kEnd = std::numeric_limits<std::uint32_t>::max();
+    constexpr std::uint64_t kDay = 86'400;
+    const std::uint64_t fixed = start.seconds + duration.days * kDay + duration.seconds;
+    if (duration.months == 0) return now.seconds >= std::min(fixed, kEnd);
+    // A month has 28 to 31 days, twelve in a row at least 365; a last day of February that
+    // replaces a later day makes a duration up to 3 days shorter.
+    constexpr std::uint64_t kClamped = 3;
+    const std::uint64_t days_min = duration.months / 12 * 365U + duration.months % 12 * 28U;
+    const std::uint64_t days_max = duration.months * 31U;
+    const std::uint64_t end_min = fixed + (days_min - std::min(days_min, kClamped)) * kDay;
+    if (now.seconds < std::min(end_min, kEnd)) return false;
+    if (now.seconds >= fixed + days_max * kDay) return true;
+    return now >= plus(start, duration);
+}
+
 std::optional<Timestamp> parse_date(std::string_view text) noexcept {
     const auto date = take_date(text);
     if (!date || !text.empty()) return std::nullopt;

@@ -34,6 +34,10 @@ inline constexpr std::uint32_t kDurationSecondsMax = 4'000'000'000;
 // would pass it.
 [[nodiscard]] Timestamp plus(Timestamp start, const CalendarDuration& duration) noexcept;
 
+// now >= plus(start, duration), without the calendar where the lengths of months cannot matter.
+[[nodiscard]] bool is_over(Timestamp start, const CalendarDuration& duration,
+                           Timestamp now) noexcept;
+
 // RFC 3339 full-date, "2030-03-31": its first second in UTC. Dates before 2020 become 0, dates
 // after 2156 the end of time. nullopt if it is no date of the calendar.
 [[nodiscard]] std::optional<Timestamp> parse_date(std::string_view text) noexcept;

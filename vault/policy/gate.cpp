@@ -10,9 +10,9 @@ namespace oubliette::policy {
 
 namespace {
 
-constexpr std::uint32_t kNoEnd = std::numeric_limits<std::uint32_t>::max();
-// Days from here on mean other things (open and hold bucket).
-constexpr std::uint16_t kEndDayMax = 0xFFFD;
+constexpr std::uint32_t kEndOfTime = std::numeric_limits<std::uint32_t>::max();
+// Its day is below those that stand for the open and the hold bucket (KEYS 4.1).
+static_assert(Timestamp{kEndOfTime}.seconds / 86'400 < 0xFFFE);
 
 SlotMask operator&(const SlotMask& a, const SlotMask& b) noexcept {
     return {a.low & b.low, a.high & b.high};
@@ -147,10 +147,10 @@ private:
     std::optional<Refusal> check_consents(const Cell& cell, const SubjectState& state,
                                           Timestamp now,
                                           FunctionRef<SlotMask()> expired_slots) const noexcept;
-    std::uint32_t earliest_end(const EndingRun& run, const SubjectState& state,
-                               Timestamp collected) const noexcept;
-    std::uint32_t category_end(std::uint16_t category, const SubjectState& state,
-                               Timestamp collected) const noexcept;
+    bool pair_has_ended(const EndingRun& run, const SubjectState& state, Timestamp collected,
+                        Timestamp now) const noexcept;
+    bool category_has_ended(std::uint16_t category, const SubjectState& state, Timestamp collected,
+                            Timestamp now) const noexcept;
 
     GateTables t_;
 };
@@ -271,33 +271,37 @@ SlotMask CompiledGate::live_grants(const SubjectState& state) const noexcept {
 
 // ---- Step 12: time.
 
-std::uint32_t CompiledGate::earliest_end(const EndingRun& run, const SubjectState& state,
-                                         Timestamp collected) const noexcept {
-    std::uint32_t earliest = kNoEnd;
-    for (std::uint32_t i = run.first; i < run.first + run.count; ++i) {
-        const Ending& ending = t_.endings[i];
-        std::uint32_t anchor = 0;
-        switch (ending.from) {
-        case RetentionAnchor::collected: anchor = collected.seconds; break;
-        case RetentionAnchor::account_closed: anchor = state.account_closed; break;
-        case RetentionAnchor::last_activity: anchor = state.last_activity; break;
-        case RetentionAnchor::campaign_ended: anchor = state.campaign_ended; break;
-        }
-        const bool happened = ending.from == RetentionAnchor::collected || anchor != 0;
-        if (happened) earliest = std::min(earliest, plus({anchor}, ending.keep).seconds);
+// When `ending` began to count for this value; nullopt if that has not happened.
+std::optional<Timestamp> start_of(const Ending& ending, const SubjectState& state,
+                                  Timestamp collected) noexcept {
+    std::uint32_t anchor = 0;
+    switch (ending.from) {
+    case RetentionAnchor::collected: return collected;
+    case RetentionAnchor::account_closed: anchor = state.account_closed; break;
+    case RetentionAnchor::last_activity: anchor = state.last_activity; break;
+    case RetentionAnchor::campaign_ended: anchor = state.campaign_ended; break;
     }
-    return earliest;
+    if (anchor == 0) return std::nullopt;
+    return Timestamp{anchor};
 }
 
-std::uint32_t CompiledGate::category_end(std::uint16_t category, const SubjectState& state,
-                                         Timestamp collected) const noexcept {
-    const auto& pairs = t_.category_pairs[category];
-    if (pairs.empty()) return kNoEnd;
-    std::uint32_t latest = 0;
-    for (const EndingRun& run : pairs) {
-        latest = std::max(latest, earliest_end(run, state, collected));
+// Within a pair the earliest end wins.
+bool CompiledGate::pair_has_ended(const EndingRun& run, const SubjectState& state,
+                                  Timestamp collected, Timestamp now) const noexcept {
+    for (std::uint32_t i = run.first; i < run.first + run.count; ++i) {
+        const auto start = start_of(t_.endings[i], state, collected);
+        if (start && is_over(*start, t_.endings[i].keep, now)) return true;
     }
-    return latest;
+    return false;
+}
+
+// A category ends with the last of its pairs.
+bool CompiledGate::category_has_ended(std::uint16_t category, const SubjectState& state,
+                                      Timestamp collected, Timestamp now) const noexcept {
+    const auto& pairs = t_.category_pairs[category];
+    return !pairs.empty() && std::all_of(pairs.begin(), pairs.end(), [&](const EndingRun& run) {
+        return pair_has_ended(run, state, collected, now);
+    });
 }
 
 std::optional<Refusal> CompiledGate::value(CellIndex cell_index, FieldId field,
@@ -308,9 +312,9 @@ std::optional<Refusal> CompiledGate::value(CellIndex cell_index, FieldId field,
     const std::uint16_t category = t_.category_of[dense];
     const std::size_t width = t_.category_ids.size();
     const EndingRun& run = t_.pair_endings[cell_at(cell_index).purpose * width + category];
-    const std::uint32_t end = run.count != 0 ? earliest_end(run, state, collected)
-                                             : category_end(category, state, collected);
-    if (now.seconds >= end) return Refusal::retention_ended;
+    const bool ended = run.count != 0 ? pair_has_ended(run, state, collected, now)
+                                      : category_has_ended(category, state, collected, now);
+    if (ended) return Refusal::retention_ended;
     return std::nullopt;
 }
 
@@ -318,15 +322,18 @@ std::optional<std::uint16_t> CompiledGate::known_end_day(FieldId field,
                                                          Timestamp now) const noexcept {
     const std::uint16_t dense = dense_field(field);
     OBL_ASSERT(dense != kNoIndex);
-    const std::uint16_t category = t_.category_of[dense];
-    for (const EndingRun& run : t_.category_pairs[category]) {
+    Timestamp latest;
+    for (const EndingRun& run : t_.category_pairs[t_.category_of[dense]]) {
+        Timestamp earliest{kEndOfTime};
         for (std::uint32_t i = run.first; i < run.first + run.count; ++i) {
             if (t_.endings[i].from != RetentionAnchor::collected) return std::nullopt;
+            earliest = std::min(earliest, plus(now, t_.endings[i].keep));
         }
+        latest = std::max(latest, earliest);
     }
-    const std::uint32_t end = category_end(category, {}, now);
-    if (end == kNoEnd || Timestamp{end}.day() > kEndDayMax) return std::nullopt;
-    return Timestamp{end}.day();
+    // No rule, or later than days can be numbered: the open bucket.
+    if (latest.seconds == 0 || latest.seconds == kEndOfTime) return std::nullopt;
+    return latest.day();
 }
 
 // ---- All of them, for officers.
