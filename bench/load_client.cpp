@@ -176,8 +176,11 @@ private:
                 take_answer(connection);
                 continue;
             }
-            if (SSL_get_error(connection.ssl.get(), done) == SSL_ERROR_WANT_READ) return;
-            fail("the server closed a connection");
+            const int error = SSL_get_error(connection.ssl.get(), done);
+            if (error == SSL_ERROR_WANT_READ) return;
+            fail("the server closed a connection (" + std::to_string(error) + ") after " +
+                 std::to_string(samples_.count()) + " answers" +
+                 (connection.is_active ? ", one was due" : ""));
         }
     }
 

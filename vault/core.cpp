@@ -11,8 +11,8 @@ namespace {
 using keys::NodeState;
 
 constexpr std::size_t kLeafCacheCount = 4'096;
-constexpr std::size_t kAuditNumbersMax = 65'536;  // people whose reserved numbers are remembered
-constexpr std::uint32_t kLeaseSize = 4'096;       // person numbers taken at once
+constexpr std::size_t kAuditNumbersMax = 1'048'576;  // people whose next number is known, 40 B each
+constexpr std::uint32_t kLeaseSize = 4'096;          // person numbers taken at once
 
 [[noreturn]] void refuse_start(const std::string& what) {
     throw Fault{FaultKind::configuration, what};
@@ -35,13 +35,18 @@ void Writing::audit(PendingEntry entry) {
     core.append(view, entry);
 }
 
-Result<people::Person> Writing::find_person(std::string_view external_id) {
+Result<keys::SubjectNumber> Writing::find_number(std::string_view external_id) const {
     const auto fresh = core.group_.subjects.find(external_id);
     const bool is_fresh = fresh != core.group_.subjects.end();
     const Result<keys::SubjectNumber> number =
         is_fresh ? Result<keys::SubjectNumber>{fresh->second} : core.find_number(view, external_id);
+    if (number && core.group_.erased.contains(*number)) return Refusal::erased;
+    return number;
+}
+
+Result<people::Person> Writing::find_person(std::string_view external_id) {
+    const auto number = find_number(external_id);
     if (!number) return number.error();
-    if (core.group_.erased.contains(*number)) return Refusal::erased;
     return core.people->load(view, *gate, *number);
 }
 
@@ -112,7 +117,7 @@ void Core::stop() noexcept {
     house_wakes_.notify_all();
     if (house_.joinable()) house_.join();
     plane->stop();  // no more callbacks into the committer
-    committer_.reset();
+    if (committer_) committer_->stop();
 }
 
 Core::~Core() {
@@ -290,12 +295,21 @@ void Core::submit(std::function<void(Writing&)> work, std::function<void(const F
         std::move(done));
 }
 
-void Core::audit_then(std::vector<PendingEntry> entries, std::function<void(const Fault*)> done) {
+void Core::audit_then(std::vector<DisclosureEntry> entries,
+                      std::function<void(const Fault*)> done) {
+    const auto shared = std::make_shared<std::vector<DisclosureEntry>>(std::move(entries));
     committer_->submit(
-        [this, entries = std::move(entries)](store::WriteView& view) mutable {
-            for (PendingEntry& entry : entries) append(view, entry);
+        [this, shared](store::WriteView& view) {
+            for (DisclosureEntry& entry : *shared) {
+                if (entry.pseudonym_key) {
+                    append_as(view, entry.pending, &*entry.pseudonym_key);
+                } else {
+                    append(view, entry.pending);
+                }
+            }
         },
-        [done = std::move(done)](const Fault* fault) {
+        [shared, done = std::move(done)](const Fault* fault) {
+            shared->clear();
             if (fault == nullptr) return done(nullptr);
             const Fault unavailable{FaultKind::audit_unavailable,
                                     "the audit entry could not be made durable"};
@@ -303,23 +317,41 @@ void Core::audit_then(std::vector<PendingEntry> entries, std::function<void(cons
         });
 }
 
-void Core::append(store::WriteView& view, PendingEntry& pending) {
-    pending.entry.pseudonym = {};
-    crypto::Seed fixed;
-    const NodeState state =
-        pending.subject ? plane->fixed_key(tenant, *pending.subject, fixed) : NodeState::dead;
-    if (state == NodeState::corrupt || state == NodeState::punctured) {
-        throw Fault{FaultKind::corrupt, "a person's key cannot be derived"};
-    }
-    if (state == NodeState::whole) {
-        if (audit_numbers_.size() >= kAuditNumbersMax) audit_numbers_.clear();
-        AuditNumbers& numbers = audit_numbers_[pending.subject->local];
-        if (numbers.next == numbers.end) {
-            numbers.next = people->reserve_audit_numbers(view, *pending.subject, fixed);
-            numbers.end = numbers.next + people::People::kAuditReserve;
+const crypto::SubKey* Core::pseudonym_key_of(keys::SubjectNumber subject) {
+    if (!last_pseudonym_key_ || last_pseudonym_key_->subject != subject) {
+        last_pseudonym_key_.emplace().subject = subject;
+        crypto::Seed fixed;
+        const NodeState state = plane->fixed_key(tenant, subject, fixed);
+        if (state == NodeState::corrupt || state == NodeState::punctured) {
+            throw Fault{FaultKind::corrupt, "a person's key cannot be derived"};
         }
-        pending.entry.pseudonym = audit::pseudonym_of(fixed, numbers.next++);
+        if (state == NodeState::whole) {
+            last_pseudonym_key_->key = people::People::pseudonym_key(fixed);
+        }
     }
+    return last_pseudonym_key_->key ? &*last_pseudonym_key_->key : nullptr;
+}
+
+void Core::append(store::WriteView& view, PendingEntry& pending) {
+    append_as(view, pending, pending.subject ? pseudonym_key_of(*pending.subject) : nullptr);
+}
+
+std::optional<std::uint64_t> Core::take_audit_number(store::WriteView& view,
+                                                     keys::SubjectNumber subject) {
+    if (audit_numbers_.size() >= kAuditNumbersMax) audit_numbers_.clear();
+    std::uint64_t& next = audit_numbers_[subject.local];
+    if (next % people::People::kAuditReserve == 0) {
+        crypto::Seed fixed;
+        if (plane->fixed_key(tenant, subject, fixed) != NodeState::whole) return std::nullopt;
+        next = people->reserve_audit_numbers(view, subject, fixed);
+    }
+    return next++;
+}
+
+void Core::append_as(store::WriteView& view, PendingEntry& pending, const crypto::SubKey* key) {
+    pending.entry.pseudonym = {};
+    const auto number = key != nullptr ? take_audit_number(view, *pending.subject) : std::nullopt;
+    if (number) pending.entry.pseudonym = audit::pseudonym_of(*key, *number);
     log_->append(pending.entry);
 }
 
@@ -331,6 +363,7 @@ void Core::finish_group(store::WriteView& view) {
 }
 
 void Core::end_group(bool is_committed) {
+    last_pseudonym_key_.reset();
     if (!is_committed) {
         log_->begin();
         audit_numbers_.clear();  // reservations of the lost attempt are not on disk

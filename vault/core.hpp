@@ -12,10 +12,10 @@
 #include "vault/backup.hpp"
 #include "vault/committer.hpp"
 #include "vault/keys/leaf_cache.hpp"
+#include "vault/meta_rows.hpp"
 #include "vault/people/match_limit.hpp"
 #include "vault/people/people.hpp"
 #include "vault/people/subject_index.hpp"
-#include "vault/meta_rows.hpp"
 #include "vault/policies.hpp"
 #include "vault/vault.hpp"
 
@@ -28,6 +28,13 @@ namespace oubliette {
 struct PendingEntry {
     audit::Entry entry;
     std::optional<keys::SubjectNumber> subject;
+};
+
+// An entry of a disclosure. The reader derived the person's keys anyway, so it brings the one for
+// the pseudonym along; empty: the committer derives it.
+struct DisclosureEntry {
+    PendingEntry pending;
+    std::optional<crypto::SubKey> pseudonym_key;
 };
 
 // What the RAM index keeps of a 16-byte fingerprint.
@@ -55,6 +62,7 @@ struct Writing {
 
     void audit(PendingEntry entry);
     // The living person behind an application's id. Refuses: not_found, erased.
+    [[nodiscard]] Result<keys::SubjectNumber> find_number(std::string_view external_id) const;
     [[nodiscard]] Result<people::Person> find_person(std::string_view external_id);
     // A person with rows of its own; in the index after the commit.
     [[nodiscard]] people::Person create_person(std::string_view external_id);
@@ -90,7 +98,8 @@ public:
     // Runs `work` in the next transaction; `done` after its commit, on the committer's thread.
     void submit(std::function<void(Writing&)> work, std::function<void(const Fault*)> done);
     // Makes the entries durable, then calls `done`: a disclosure waits for this.
-    void audit_then(std::vector<PendingEntry> entries, std::function<void(const Fault*)> done);
+    // The keys in the entries are wiped before `done`.
+    void audit_then(std::vector<DisclosureEntry> entries, std::function<void(const Fault*)> done);
 
     // ---- Revoking (KEYS 4.6). After the commit of the queue row. `recorded` runs when a keeper
     // durably knows.
@@ -145,9 +154,10 @@ private:
         std::set<keys::SubjectNumber> erased;  // accepted here, not submitted to the plane yet
         std::vector<IndexChange> index;        // in order: a later work may undo an earlier one
     };
-    struct AuditNumbers {
-        std::uint64_t next = 0;
-        std::uint64_t end = 0;
+    // Within one transaction: items of one person tend to come together.
+    struct PseudonymKey {
+        keys::SubjectNumber subject;
+        std::optional<crypto::SubKey> key;  // empty: the person's keys are dead
     };
 
     void start(const VaultOptions& options);
@@ -161,6 +171,11 @@ private:
     [[nodiscard]] bool index_row(ByteView key, ByteView value);
 
     void append(store::WriteView& view, PendingEntry& pending);
+    void append_as(store::WriteView& view, PendingEntry& pending, const crypto::SubKey* key);
+    [[nodiscard]] const crypto::SubKey* pseudonym_key_of(keys::SubjectNumber subject);
+    // The person's next audit number; nullopt when the person's keys are dead.
+    [[nodiscard]] std::optional<std::uint64_t> take_audit_number(store::WriteView& view,
+                                                                 keys::SubjectNumber subject);
     void finish_group(store::WriteView& view);
     void end_group(bool is_committed);
     [[nodiscard]] keys::SubjectNumber next_number();
@@ -177,7 +192,9 @@ private:
     // ---- committer's thread only
     std::unique_ptr<audit::AuditLog> log_;
     Group group_;
-    std::unordered_map<std::uint64_t, AuditNumbers> audit_numbers_;
+    // Next number of a person; a multiple of kAuditReserve: none is reserved.
+    std::unordered_map<std::uint64_t, std::uint64_t> audit_numbers_;
+    std::optional<PseudonymKey> last_pseudonym_key_;  // of this transaction
     std::uint64_t next_number_ = 0;
     std::uint64_t lease_end_ = 0;
 

@@ -67,6 +67,7 @@ void Vault::detokenize(const Caller& caller, const DetokenizeRequest& request,
     auto answer = std::make_shared<DetokenizeAnswer>();
     answer->gate = disclosing.gate();
     answer->items.reserve(request.tokens.size());
+    disclosing.reserve(request.tokens.size());
     for (const std::string_view text : request.tokens) {
         const auto token = disclosing.open_token(text);
         if (!token) {

@@ -84,11 +84,7 @@ public:
 private:
     // What belongs to no person: the audit log, erasures, and revocations that waited.
     void check_records() {
-        try {
-            report_.is_log_whole = audit::AuditLog::verify(view_);
-        } catch (const Fault& fault) {
-            if (fault.kind() != FaultKind::corrupt) throw;
-        }
+        report_.is_log_whole = audit::AuditLog::verify(view_);
         view_.scan(Tables::kErasures, {}, {}, [&](ByteView key, ByteView value) {
             const bool is_whole = key.size() == sizeof(keys::RequestId) &&
                                   decode_erasure_row(ByteReader{key}.array<16>(), value);
@@ -250,20 +246,13 @@ private:
         if (day.state == NodeState::whole && region.state == NodeState::whole) {
             const auto value_key = people::derive_value_key(key.seed.expose(), day.seed.expose(),
                                                             region.seed.expose());
-            is_open = opens(value_key, person, row, header->format == 2);
+            const people::Owner owner{keys::kFirstTenant, person.number};
+            const auto place = people::field_item_of(row.key);
+            is_open = people::open_stored_value(value_key, owner, place, row.value).has_value() &&
+                      (header->format != 2 ||
+                       people::open_stored_truth(value_key, owner, place, row.value));
         }
         ++(is_open ? report_.values.open : report_.values.damaged);
-    }
-
-    // The value, and its search entry if it has one.
-    static bool opens(const crypto::ValueKey& key, const Rows& person, const Row& row,
-                      bool has_index_truth) {
-        const auto at = people::field_item_of(row.key);
-        const people::RecordPlace place{keys::RecordType::value, keys::kFirstTenant, person.number,
-                                        at.field, at.item};
-        const auto plaintext = people::open_value_row(key, place, row.value);
-        return plaintext && people::decode_value(plaintext->expose()) &&
-               (!has_index_truth || people::open_index_truth(key, place, row.value));
     }
 
     void open_marker(const Rows& person, const Row& row, const Derived& key) {

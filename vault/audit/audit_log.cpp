@@ -141,12 +141,14 @@ bool AuditLog::verify(const store::ReadView& view) {
     Standing standing;
     bool fits = true;
     view.scan(Tables::kAudit, {}, {}, [&](ByteView key, ByteView value) {
-        const Segment segment = segment_of(key, value);
-        if (segment.first != standing.size) fits = false;
-        for (std::size_t at = 0; fits && at < segment.entries.size(); at += kEntrySize) {
-            standing.add(crypto::merkle_leaf(segment.entries.subspan(at, kEntrySize)));
+        fits = key.size() == sizeof(std::uint64_t) && value.size() > kRootSize &&
+               (value.size() - kRootSize) % kEntrySize == 0 &&
+               ByteReader{key}.be64() == standing.size;
+        if (!fits) return false;
+        for (std::size_t at = kRootSize; at < value.size(); at += kEntrySize) {
+            standing.add(crypto::merkle_leaf(value.subspan(at, kEntrySize)));
         }
-        fits = fits && std::ranges::equal(segment.root, standing.root());
+        fits = std::ranges::equal(value.first(kRootSize), standing.root());
         return fits;
     });
     if (!fits) return false;

@@ -44,8 +44,7 @@ public:
                                                              std::uint64_t size);
 
     // Hashes every entry again: true if each segment goes on where the one before ended and holds
-    // the root of all entries up to its end, and the last one fits the standing record. Throws
-    // Fault{corrupt} for a damaged segment.
+    // the root of all entries up to its end, and the last one fits the standing record.
     [[nodiscard]] static bool verify(const store::ReadView& view);
 
     // Calls `visit(index, entry)` from entry `from` on, until it returns false. Throws

@@ -68,10 +68,17 @@ SubjectState People::open_state(const store::ReadView& view, const policy::Gate&
     return rebuilt_state(view, gate, number, *state);
 }
 
+crypto::SubKey People::pseudonym_key(const crypto::Seed& fixed) noexcept {
+    return crypto::derive_subkey(fixed.expose(), KdfContext::audit, keys::subkey::kAuditPseudonym);
+}
+
 Result<SubjectState> People::load_state(const store::ReadView& view, const policy::Gate& gate,
-                                        SubjectNumber number) const {
+                                        SubjectNumber number,
+                                        std::optional<crypto::SubKey>& audit) const {
+    audit.reset();
     const auto fixed = fixed_key(number);
     if (!fixed) return fixed.error();
+    audit = pseudonym_key(*fixed);
     const auto row = view.get(Tables::kPeople, row_key(tenant_, number, RowKind::hot));
     if (!row) return Refusal::not_found;
     return open_state(view, gate, number, *fixed, *row);
@@ -162,23 +169,14 @@ Result<OpenedValue> People::open_row(SubjectNumber number, ByteView key, ByteVie
     case NodeState::punctured: return Refusal::retention_ended;
     case NodeState::corrupt: corrupt("a value's key cannot be derived");
     }
-    const auto salt32 = salt32_of(row);
-    auto plaintext = open_value_row(
-        value_key_, {RecordType::value, tenant_, number, place.field, place.item}, row);
-    if (!salt32 || !plaintext) corrupt("a stored value does not authenticate");
-    OpenedValue opened;
-    opened.item = place.item;
-    opened.salt32 = *salt32;
-    opened.plaintext = std::move(*plaintext);
-    const auto value = decode_value(opened.plaintext.expose());
-    if (!value) corrupt("a stored value has another format");
-    opened.value = *value;
-    return opened;
+    auto opened = open_stored_value(value_key_, {tenant_, number}, place, row);
+    if (!opened) corrupt("a stored value does not authenticate");
+    return std::move(*opened);
 }
 
 Result<OpenedValue> People::open_value(const store::ReadView& view, SubjectNumber number,
                                        FieldId field, std::uint32_t salt32) const {
-    const Bytes prefix =
+    const RowKey prefix =
         field_prefix(tenant_, number, RowKind::value, static_cast<std::uint16_t>(field));
     if (salt32 == 0) {
         const auto row = view.last(Tables::kPeople, prefix);
@@ -199,7 +197,7 @@ Result<OpenedValue> People::open_value(const store::ReadView& view, SubjectNumbe
 std::vector<OpenedValue> People::open_values(const store::ReadView& view, SubjectNumber number,
                                              FieldId field) const {
     std::vector<OpenedValue> values;
-    const Bytes prefix =
+    const RowKey prefix =
         field_prefix(tenant_, number, RowKind::value, static_cast<std::uint16_t>(field));
     view.scan(Tables::kPeople, prefix, {}, [&](ByteView key, ByteView row) {
         auto opened = open_row(number, key, row);
@@ -212,7 +210,7 @@ std::vector<OpenedValue> People::open_values(const store::ReadView& view, Subjec
 std::vector<StoredMarker> People::markers(const store::ReadView& view, SubjectNumber number,
                                           std::optional<SlotId> slot) const {
     std::vector<StoredMarker> found;
-    const Bytes prefix =
+    const RowKey prefix =
         slot ? field_prefix(tenant_, number, RowKind::marker, static_cast<std::uint16_t>(*slot))
              : row_key(tenant_, number, RowKind::marker);
     view.scan(Tables::kPeople, prefix, {}, [&](ByteView key, ByteView row) {
@@ -275,8 +273,7 @@ std::optional<IndexTruth> People::index_truth(SubjectNumber number, ByteView row
     const NodeState state = value_key(number, place.item, *header, value_key_);
     if (state == NodeState::corrupt) corrupt("a value's key cannot be derived");
     if (state != NodeState::whole) return std::nullopt;
-    const auto truth = open_index_truth(
-        value_key_, {RecordType::index_truth, tenant_, number, place.field, place.item}, row);
+    const auto truth = open_stored_truth(value_key_, {tenant_, number}, place, row);
     if (!truth) corrupt("an index entry does not authenticate");
     return truth;
 }
@@ -329,7 +326,7 @@ void People::save(store::WriteView& view, Person& person) const {
 // look like "floating" in a token.
 BoxSalt People::fresh_salt(const store::ReadView& view, SubjectNumber number, FieldId field) const {
     std::vector<std::uint32_t> taken{0};
-    const Bytes prefix =
+    const RowKey prefix =
         field_prefix(tenant_, number, RowKind::value, static_cast<std::uint16_t>(field));
     view.scan(Tables::kPeople, prefix, {}, [&taken](ByteView, ByteView row) {
         if (const auto salt32 = salt32_of(row)) taken.push_back(*salt32);
@@ -360,7 +357,7 @@ std::uint32_t People::write_value(store::WriteView& view, Person& person,
     const Bytes row = seal_value_row(
         key, header, {RecordType::value, tenant_, person.number, header.schema, item}, salt,
         plaintext.expose(), value.truth);
-    const Bytes key_bytes = row_key(tenant_, person.number, RowKind::value, header.schema, item);
+    const RowKey key_bytes = row_key(tenant_, person.number, RowKind::value, header.schema, item);
     view.put(Tables::kPeople, key_bytes, row);
     if (value.end_day) {
         Bytes expiry;
@@ -411,7 +408,7 @@ std::uint64_t People::reserve_audit_numbers(store::WriteView& view, SubjectNumbe
     const auto key =
         crypto::derive_subkey(fixed.expose(), KdfContext::subject, keys::subkey::kAuditCounter);
     const RecordPlace place{RecordType::audit_counter, tenant_, number, 0, 0};
-    const Bytes at = row_key(tenant_, number, RowKind::audit_counter);
+    const RowKey at = row_key(tenant_, number, RowKind::audit_counter);
     std::uint64_t reserved = 0;
     if (const auto row = view.get(Tables::kPeople, at)) {
         const auto counter = open_audit_counter(fixed, {tenant_, number}, *row);

@@ -62,7 +62,8 @@ enum class RowKind : std::uint8_t {
 
 inline constexpr std::size_t kHeaderSize = 12;  // bytes
 inline constexpr std::size_t kPersonPrefixSize = 9;
-inline constexpr std::size_t kIndexTruthBoxSize = 20 + crypto::box_overhead(crypto::Commitment::value);
+inline constexpr std::size_t kIndexTruthBoxSize =
+    20 + crypto::box_overhead(crypto::Commitment::value);
 
 struct Header {
     std::uint8_t format = 1;
@@ -86,13 +87,26 @@ struct PersonPrefix {
 // The person whose row has this key. nullopt for a key that is none of ours.
 [[nodiscard]] std::optional<SubjectNumber> subject_of(ByteView row_key) noexcept;
 [[nodiscard]] std::optional<RowKind> kind_of(ByteView row_key) noexcept;
-[[nodiscard]] Bytes row_key(TenantId tenant, SubjectNumber number, RowKind kind);
+// A key or prefix of table people, held in place: several are made for each value.
+class RowKey {
+public:
+    explicit RowKey(const PersonPrefix& prefix) noexcept;
+    RowKey& add(std::uint64_t value, std::size_t width) noexcept;  // big-endian
+    operator ByteView() const noexcept {  // NOLINT(google-explicit-constructor)
+        return ByteView{bytes_}.first(size_);
+    }
+
+private:
+    ByteArray<kPersonPrefixSize + 7> bytes_{};
+    std::size_t size_ = kPersonPrefixSize;
+};
+[[nodiscard]] RowKey row_key(TenantId tenant, SubjectNumber number, RowKind kind) noexcept;
 // kind value or marker: field or slot, and item.
-[[nodiscard]] Bytes row_key(TenantId tenant, SubjectNumber number, RowKind kind,
-                            std::uint16_t field, std::uint32_t item);
+[[nodiscard]] RowKey row_key(TenantId tenant, SubjectNumber number, RowKind kind,
+                             std::uint16_t field, std::uint32_t item) noexcept;
 // Prefix of all rows of one field or slot.
-[[nodiscard]] Bytes field_prefix(TenantId tenant, SubjectNumber number, RowKind kind,
-                                 std::uint16_t field);
+[[nodiscard]] RowKey field_prefix(TenantId tenant, SubjectNumber number, RowKind kind,
+                                  std::uint16_t field) noexcept;
 struct FieldItem {
     std::uint16_t field = 0;
     std::uint32_t item = 0;
@@ -124,7 +138,7 @@ struct StoredValue {
 [[nodiscard]] std::optional<StoredValue> decode_value(ByteView plaintext) noexcept;
 
 struct PersonRow {
-    std::uint32_t next_item = 1;  // item 0 is the external id
+    std::uint32_t next_item = 1;     // item 0 is the external id
     std::uint32_t skipped_from = 0;  // numbers lost to a rollback, [from, to): they die with the
     std::uint32_t skipped_to = 0;    // person's next puncture
 };
