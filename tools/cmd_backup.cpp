@@ -21,6 +21,7 @@ Exit run_backup(const Options& options) {
     HttpRequest request;
     request.method = HttpMethod::post;
     request.path = "/v1/sys/backup";
+    request.body = "{}";
     // Opened with the first byte, so that a refused backup leaves no directory.
     std::unique_ptr<BackupReceiver> receiver;
     catch_interrupts();

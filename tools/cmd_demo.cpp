@@ -46,7 +46,7 @@ void show_json(const DemoPlace& place, const std::vector<DemoResult>& results, b
 }
 
 std::string curl_line(const DemoPlace& place, const std::string& key, const std::string& rest) {
-    return "  curl --cacert '" + place.key_file("ca.pem").string() +
+    return "curl -s -w '\\n' --cacert '" + place.key_file("ca.pem").string() +
            "' -H \"Authorization: Bearer $(cat '" + place.key_file(key).string() + "')\" \\\n    " +
            rest;
 }

@@ -20,7 +20,14 @@ void show(const DrillReport& report, bool is_json) {
     print(is_json ? drill_json(report) : drill_text(report));
 }
 
-Exit run_restore(const Options& options) {
+// The keepers and the backup are what the caller named: if they do not fit, that is an input.
+[[noreturn]] void explain(const Fault& fault) {
+    const bool is_input =
+        fault.kind() == FaultKind::configuration || fault.kind() == FaultKind::corrupt;
+    throw CommandError(is_input ? Exit::input : Exit::failed, fault.what());
+}
+
+Exit restore(const Options& options) {
     if (options.is_drill == !options.restore.data.empty()) {
         throw CommandError(Exit::usage,
                            "give --data NEW to restore into it, or --drill to change nothing");
@@ -41,6 +48,14 @@ Exit run_restore(const Options& options) {
     say("API keys and policies are those of the backup; clients need the new " + data +
         "/tls/ca.pem");
     return Exit::done;
+}
+
+Exit run_restore(const Options& options) {
+    try {
+        return restore(options);
+    } catch (const Fault& fault) {
+        explain(fault);
+    }
 }
 
 }  // namespace

@@ -40,6 +40,7 @@ DemoClient::Backup DemoClient::backup(const std::string& directory) {
     HttpRequest request;
     request.method = HttpMethod::post;
     request.path = "/v1/sys/backup";
+    request.body = "{}";
     BackupReceiver receiver{directory};
     expect_accepted(client_.download(request, [&](ByteView bytes) { receiver.take(bytes); }));
     receiver.finish();

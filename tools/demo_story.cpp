@@ -73,9 +73,9 @@ public:
              [&] { return other_recipient(); });
         step("4.2a", "Support sees no more than it needs", [&] { return least_data(); });
         step("1.3(4)", "Promotion stops when you withdraw", [&] { return withdrawal(); });
-        step("5.2", "You are found by your phone number", [&] { return search(); });
+        step("4.1", "Search needs no readable copy of your number", [&] { return search(); });
         step("4.1", "Each disclosure leaves an audit entry", [&] { return audited(); });
-        step("4.1", "A backup holds no key", [&] { return take_backup(); });
+        step("4.1", "A backup holds boxes, never the keys to them", [&] { return take_backup(); });
         step("5.1", "You are erased when you ask for it", [&] { return erase(); });
         step("5.3", "After that nobody finds you", [&] { return gone(); });
         step("5.4b", "Older backups cannot read you either", [&] { return drill(); });
@@ -294,12 +294,15 @@ private:
     Outcome take_backup() {
         const Watch watch;
         const DemoClient::Backup backup = operator_.backup(place_.backup().string());
-        const bool has_cell = std::filesystem::exists(place_.backup() / "anchor.cell");
-        return {backup.file_count > 0 && !has_cell, std::to_string(backup.file_count) + " files, " +
-                                                        grouped(backup.size / 1'024) +
-                                                        " KiB over HTTPS in " + watch.text() +
-                                                        ", taken before the erasure; the keys "
-                                                        "stay in the two keepers"};
+        std::set<std::string> names;
+        for (const auto& entry : std::filesystem::directory_iterator{place_.backup()}) {
+            names.insert(entry.path().filename().string());
+        }
+        check_backup_files(place_.backup(), read_manifest(place_.backup()));
+        return {names == std::set<std::string>{"data.mdb", "manifest.json"},
+                std::to_string(backup.file_count) + " files, " + grouped(backup.size / 1'024) +
+                    " KiB over HTTPS in " + watch.text() +
+                    ", digests verified; no file of a keeper is among them"};
     }
 
     Outcome erase() {

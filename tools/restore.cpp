@@ -118,7 +118,9 @@ std::string drill_text(const DrillReport& report) {
         text += "other records " + std::to_string(report.records_damaged) + " damaged\n";
     }
     text += "nobody erased opens: ";
-    if (report.erased_but_open == 0) {
+    if (report.erased_but_open == 0 && report.rows_of_erased_asked == 0) {
+        text += "true; nobody in this backup is erased\n";
+    } else if (report.erased_but_open == 0) {
         text += "true; the keys of " + std::to_string(report.rows_of_erased_asked) +
                 " rows of erased people were asked for at every keeper, and all are destroyed\n";
     } else {

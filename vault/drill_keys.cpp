@@ -90,6 +90,28 @@ std::vector<DrillKeys::Compared> DrillKeys::compare(const std::vector<Path>& pat
     return all;
 }
 
+// Once a keeper is known to be behind, waiting for it helps nobody.
+void DrillKeys::ask_again(const std::vector<Path>& paths, std::vector<Compared>& all) {
+    for (int i = 0; i < kAskAgain && disagreements_ == 0; ++i) {
+        std::vector<std::size_t> open;
+        std::vector<Path> again;
+        for (std::size_t at = 0; at < all.size(); ++at) {
+            if (all[at].agree) continue;
+            open.push_back(at);
+            again.push_back(paths[at]);
+        }
+        if (open.empty()) return;
+        std::this_thread::sleep_for(kAskAgainAfter);
+        std::vector<Compared> answers = compare(again);
+        for (std::size_t at = 0; at < open.size(); ++at) {
+            all[open[at]] = std::move(answers[at]);
+        }
+    }
+    for (const Compared& compared : all) {
+        if (!compared.agree) ++disagreements_;
+    }
+}
+
 std::vector<Derived> DrillKeys::ask(const std::vector<Path>& paths) {
     std::vector<Derived> answers;
     answers.reserve(paths.size());
@@ -98,15 +120,9 @@ std::vector<Derived> DrillKeys::ask(const std::vector<Path>& paths) {
         const auto first = paths.begin() + static_cast<std::ptrdiff_t>(begin);
         const auto count = std::min(kBatch, paths.size() - begin);
         const std::vector<Path> batch{first, first + static_cast<std::ptrdiff_t>(count)};
-        for (Compared& compared : compare(batch)) {
-            const Path& path = batch[answers.size() - begin];
-            for (int i = 0; i < kAskAgain && !compared.agree; ++i) {
-                std::this_thread::sleep_for(kAskAgainAfter);
-                compared = std::move(compare({path}).front());
-            }
-            if (!compared.agree) ++disagreements_;
-            answers.push_back(std::move(compared.derived));
-        }
+        std::vector<Compared> all = compare(batch);
+        ask_again(batch, all);
+        for (Compared& compared : all) answers.push_back(std::move(compared.derived));
     }
     return answers;
 }

@@ -19,8 +19,8 @@ public:
               const keys::VaultId& vault, std::vector<std::string>& unusable);
 
     // The answer that a server with all these keepers would give, in order. A path that is dead for
-    // one keeper and not for another counts in disagreements(); so does none whose keepers agree
-    // when asked again, because a group of a running server reaches them one after the other.
+    // one keeper and not for another is asked again for a while, because a group of a running
+    // server reaches them one after the other; then it counts in disagreements().
     // Throws Fault{corrupt}: two living keys differ.
     [[nodiscard]] std::vector<keys::Derived> ask(const std::vector<keys::Path>& paths);
 
@@ -39,6 +39,7 @@ private:
         bool agree = true;
     };
     [[nodiscard]] std::vector<Compared> compare(const std::vector<keys::Path>& paths);
+    void ask_again(const std::vector<keys::Path>& paths, std::vector<Compared>& all);
 
     std::vector<std::unique_ptr<keys::KeeperReader>> readers_;
     std::vector<std::filesystem::path> opened_;
