@@ -12,13 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Absolute, so that `serve` works from any directory.
-std::string absolute_seal(const std::string& seal) {
-    constexpr std::string_view kKeyfile = "keyfile:";
-    if (!seal.starts_with(kKeyfile)) return seal;
-    return std::string{kKeyfile} + fs::absolute(seal.substr(kKeyfile.size())).string();
-}
-
 std::string first_internal(const policy::Document& document) {
     const auto found = std::ranges::find(document.recipients, policy::RecipientKind::internal,
                                          &policy::RecipientRule::kind);
@@ -79,14 +72,7 @@ std::vector<NamedKey> make_vault(const NewVault& wanted) {
     config.accept_besteffort = wanted.accept_besteffort;
     for (const fs::path& keeper : wanted.keepers) config.keepers.push_back(fs::absolute(keeper));
     const fs::path data = fs::absolute(wanted.data);
-    for (const fs::path& keeper : config.keepers) {
-        const auto inside = fs::weakly_canonical(keeper).lexically_relative(fs::weakly_canonical(data));
-        if (!inside.empty() && *inside.begin() != "..") {
-            throw CommandError(Exit::input,
-                               "a keeper may not lie in --data: backups of the data would copy its "
-                               "cell, and nothing could be erased any more");
-        }
-    }
+    check_keepers_apart(data, config.keepers);
     const auto outcome = policy::parse_document(wanted.policy_json);
     std::vector<Enrolment> list;
     if (outcome.document) list = enrolments(wanted, *outcome.document);

@@ -31,7 +31,9 @@ std::string text_member(const Json& object, const char* name, const std::filesys
 VaultConfig read_vault_config(const std::filesystem::path& data) {
     const std::filesystem::path file = data / kFileName;
     std::ifstream in{file};
-    if (!in) refuse(file, "is missing: make a vault with `oubliette init --data " + data.string() + " ...`");
+    if (!in)
+        refuse(file,
+               "is missing: make a vault with `oubliette init --data " + data.string() + " ...`");
     const Json json = Json::parse(in, nullptr, false);
     if (!json.is_object()) refuse(file, "is no JSON object; restore it from a backup");
     if (json.value("format", 0) != 1) refuse(file, "was written by another version of oubliette");
@@ -69,10 +71,29 @@ void write_vault_config(const std::filesystem::path& data, const VaultConfig& co
     replace_file((data / kFileName).string(), json.dump(2) + "\n", 0600);
 }
 
+std::string absolute_seal(const std::string& seal) {
+    constexpr std::string_view kKeyfile = "keyfile:";
+    if (!seal.starts_with(kKeyfile)) return seal;
+    return std::string{kKeyfile} + std::filesystem::absolute(seal.substr(kKeyfile.size())).string();
+}
+
+void check_keepers_apart(const std::filesystem::path& data,
+                         const std::vector<std::filesystem::path>& keepers) {
+    const auto home = std::filesystem::weakly_canonical(data);
+    for (const auto& keeper : keepers) {
+        const auto inside = std::filesystem::weakly_canonical(keeper).lexically_relative(home);
+        if (inside.empty() || *inside.begin() == "..") continue;
+        throw CommandError(Exit::input,
+                           "a keeper may not lie in --data: backups of the data would copy its "
+                           "cell, and nothing could be erased any more");
+    }
+}
+
 VaultOptions vault_options(const std::filesystem::path& data, const VaultConfig& config) {
     VaultOptions options;
     options.data = data;
     options.tenant = config.tenant;
+    options.listen = config.listen;
     options.plane.keepers = config.keepers;
     options.plane.accept_besteffort = config.accept_besteffort;
     return options;

@@ -180,10 +180,8 @@ void Disclosing::note(std::optional<keys::SubjectNumber> subject, std::uint16_t 
 
 void Disclosing::finish(std::function<void(const Fault*)> done) {
     view_.reset();
-    core_.audit_then(std::move(entries_),
-                     [ticket = std::move(ticket_), done = std::move(done)](const Fault* fault) {
-                         done(fault);
-                     });
+    core_.audit_then(std::move(entries_), [ticket = std::move(ticket_), done = std::move(done)](
+                                              const Fault* fault) { done(fault); });
 }
 
 }  // namespace oubliette

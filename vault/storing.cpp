@@ -1,6 +1,7 @@
 #include "vault/storing.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "vault/disclosing.hpp"
 #include "vault/tables.hpp"
@@ -71,9 +72,9 @@ std::uint32_t Storing::store_value(people::Person& person, policy::FieldId field
         const auto present =
             writing_.core.people->open_value(writing_.view, person.number, field, 0);
         if (present) {
-            const bool is_same = present->value.kind == input.kind &&
-                                 crypto::equal_constant_time(bytes_of(present->value.text),
-                                                             bytes_of(input.text));
+            const bool is_same =
+                present->value.kind == input.kind &&
+                crypto::equal_constant_time(bytes_of(present->value.text), bytes_of(input.text));
             if (is_same) return present->salt32;
             drop_present(person, field, *present);
         }
@@ -157,15 +158,17 @@ Result<Minting> Minting::open(const Writing& writing, const Caller& caller,
     minting.keys_ = std::move(*keys);
     minting.scope_ = {writing.core.tenant, number, kid};
     if (options.expires_in_seconds != 0) {
-        minting.expiry_.seconds = writing.now.seconds + options.expires_in_seconds;
+        // An end beyond the last second that fits is that second, never one long past.
+        constexpr std::uint32_t kLast = std::numeric_limits<std::uint32_t>::max();
+        const std::uint32_t room = kLast - writing.now.seconds;
+        minting.expiry_.seconds = writing.now.seconds + std::min(room, options.expires_in_seconds);
     }
     minting.kind_ = options.kind;
     return minting;
 }
 
 Result<TokenText> Minting::mint(keys::SubjectNumber number, policy::FieldId field,
-                                std::uint32_t salt32,
-                                std::optional<tokens::TokenKind> kind) const {
+                                std::uint32_t salt32, std::optional<tokens::TokenKind> kind) const {
     const auto recipient = static_cast<policy::RecipientId>(scope_.recipient);
     if (!is_own_ && !gate_->has_cell_with(recipient, field)) return Refusal::field_not_necessary;
     const policy::FieldRule& rule = *gate_->field_rule(field);

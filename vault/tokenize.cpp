@@ -60,6 +60,10 @@ private:
             }
         }
         if (!grants_.empty() && !entry.person) entry.person = writing_.create_person(subject);
+        if (!grants_.empty() && !entry.person->has_room()) {
+            entry.refusal = Refusal::storage_full;
+            return entry;
+        }
         for (const auto& grant : grants_) record_grant(writing_, *entry.person, *grant);
         if (!grants_.empty()) {
             storing_.note(audit::Action::consent_grant, entry.person->number, std::nullopt,
@@ -77,8 +81,7 @@ private:
         return token;
     }
 
-    Result<TokenText> decide(const TokenizeItem& item,
-                             std::optional<keys::SubjectNumber>& number,
+    Result<TokenText> decide(const TokenizeItem& item, std::optional<keys::SubjectNumber>& number,
                              std::optional<policy::FieldId>& field) {
         const bool is_id_valid =
             !item.subject.empty() && item.subject.size() <= people::kExternalIdSizeMax;
@@ -88,9 +91,9 @@ private:
         field = *checked;
         if (!minting_) return minting_.error();
         Entry& entry = entry_of(item.subject);
+        if (entry.person) number = entry.person->number;
         if (entry.refusal) return *entry.refusal;
-        const auto refusal =
-            entry.person ? storing_.permit(*entry.person) : storing_.permit_new();
+        const auto refusal = entry.person ? storing_.permit(*entry.person) : storing_.permit_new();
         if (refusal) return *refusal;
         if (!entry.person && !item.value) return Refusal::not_found;
         if (!entry.person) entry.person = writing_.create_person(item.subject);
@@ -125,7 +128,10 @@ void Vault::tokenize(const Caller& caller, const TokenizeRequest& request,
         [answer, caller, request](Writing& writing) {
             *answer = Tokenizing{writing, caller, request}.run();
         },
-        [answer, done = std::move(done)](const Fault* fault) { done(std::move(*answer), fault); });
+        [answer, done = std::move(done)](const Fault* fault) {
+            if (fault != nullptr) return done(Refusal::wrong_state, fault);
+            done(std::move(*answer), nullptr);
+        });
 }
 
 }  // namespace oubliette

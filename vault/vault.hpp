@@ -193,6 +193,7 @@ struct VaultOptions {
     store::StoreOptions store;
     unsigned index_threads = 4;   // for rebuilding the index at start
     std::string tenant;           // init only
+    std::string listen;           // only told to backups: where a restored vault will serve
 };
 
 class Vault {
@@ -265,7 +266,8 @@ public:
     // ---- System.
     [[nodiscard]] VaultStatus status() const;
     [[nodiscard]] bool ready() const;
-    // A compacted copy of the data plane in `directory` (must exist and be empty); never a cell.
+    // A compacted copy of the data plane and its manifest (vault/backup.hpp) in `directory`, which
+    // must exist and be empty; never a cell.
     void backup_to(const std::filesystem::path& directory);
 
 private:

@@ -4,7 +4,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "plane_fixture.hpp"
+#include "tests/keys/plane_fixture.hpp"
 #include "vault/keys/durable_file.hpp"
 #include "vault/keys/records.hpp"
 

@@ -67,6 +67,7 @@ private:
         std::filesystem::path directory;
         std::shared_ptr<Keeper> keeper;  // null: could not be opened
         bool is_in_sync = false;         // takes part in groups and writes
+        bool needs_restart = false;      // a flush failed: not opened again by this process
         std::string trouble;
         std::optional<FaultKind> fault;  // why it could not be opened
     };

@@ -16,6 +16,10 @@ std::size_t padme(std::size_t size) noexcept {
     return (size + mask) & ~mask;
 }
 
+bool is_zero(ByteView bytes) noexcept {
+    return std::ranges::all_of(bytes, [](Byte byte) { return byte == 0; });
+}
+
 // Writes a plaintext of N bytes, little-endian, without touching the heap.
 template <std::size_t N>
 class Fixed {
@@ -186,7 +190,9 @@ std::optional<StoredValue> decode_value(ByteView plaintext) noexcept {
     const std::uint32_t collected = in.le32();
     const std::uint32_t size = in.le32();
     const ByteView text = in.bytes(size);
-    if (!in.ok() || (kind != 1 && kind != 2)) return std::nullopt;
+    const bool is_canonical =
+        in.ok() && plaintext.size() == padded_size(9 + text.size()) && is_zero(in.rest());
+    if (!is_canonical || (kind != 1 && kind != 2)) return std::nullopt;
     return StoredValue{static_cast<policy::ValueKind>(kind), Timestamp{collected}, text_of(text)};
 }
 
@@ -205,8 +211,9 @@ std::optional<PersonRow> decode_person_row(ByteView plaintext) noexcept {
     row.next_item = in.le32();
     row.skipped_from = in.le32();
     row.skipped_to = in.le32();
-    in.le32();
-    if (!in.finished()) return std::nullopt;
+    const std::uint32_t reserved = in.le32();
+    const bool has_order = row.skipped_from <= row.skipped_to && row.skipped_to <= row.next_item;
+    if (!in.finished() || reserved != 0 || !has_order) return std::nullopt;
     return row;
 }
 
@@ -234,13 +241,13 @@ std::optional<policy::SubjectState> decode_subject_state(ByteView plaintext) noe
     state.seen_version = in.le16();
     state.home_region = in.le16();
     state.flags = in.u8();
-    in.bytes(3);
+    const ByteView reserved = in.bytes(3);
     state.earliest_expiry = in.le32();
     state.account_closed = in.le32();
     state.last_activity = in.le32();
     state.campaign_ended = in.le32();
-    in.bytes(24);
-    if (!in.finished()) return std::nullopt;
+    const ByteView more_reserved = in.bytes(24);
+    if (!in.finished() || !is_zero(reserved) || !is_zero(more_reserved)) return std::nullopt;
     return state;
 }
 
@@ -262,13 +269,15 @@ std::optional<Marker> decode_marker(ByteView plaintext) noexcept {
     Marker marker;
     marker.slot = in.le16();
     marker.version = in.le16();
-    marker.kind = static_cast<policy::ConsentKind>(in.u8());
+    const std::uint8_t kind = in.u8();
+    marker.kind = static_cast<policy::ConsentKind>(kind);
     marker.told = in.u8();
-    in.le16();
+    const std::uint16_t reserved = in.le16();
     marker.granted.seconds = in.le32();
     marker.expires.seconds = in.le32();
     marker.evidence = in.array<32>();
-    if (!in.finished()) return std::nullopt;
+    const bool is_known_kind = kind >= 1 && kind <= 3;
+    if (!in.finished() || reserved != 0 || !is_known_kind) return std::nullopt;
     return marker;
 }
 
@@ -283,7 +292,9 @@ crypto::SecretBytes encode_external_id(std::string_view id) {
 std::optional<std::string_view> decode_external_id(ByteView plaintext) noexcept {
     ByteReader in{plaintext};
     const ByteView id = in.bytes(in.u8());
-    if (!in.ok() || id.empty()) return std::nullopt;
+    const bool is_canonical =
+        in.ok() && plaintext.size() == padded_size(1 + id.size()) && is_zero(in.rest());
+    if (!is_canonical || id.empty() || id.size() > kExternalIdSizeMax) return std::nullopt;
     return text_of(id);
 }
 

@@ -30,7 +30,7 @@
 //   associated data of every box := "obl1" | record type:u8 | plane:u8 = 0 | tenant:u16 |
 //             local:u64 | field or slot:u16 | item:u32 | header 12                        (34 B)
 //
-// Plaintexts:
+// Plaintexts (decoding refuses anything but the one encoding; what is 0 here is reserved):
 //   value := kind:u8 (1 text, 2 json) | collected:u32 (s since 2020) | size:u32 | bytes | 0-padding
 //            to a multiple of 16 up to 256 B, above that to Padme sizes (at most 12 % more)
 //   index truth := fingerprint:16 | normaliser version:u16 | index kid:u16
@@ -60,7 +60,7 @@ enum class RowKind : std::uint8_t {
     external_id = 0x12,
 };
 
-inline constexpr std::size_t kHeaderSize = 12;
+inline constexpr std::size_t kHeaderSize = 12;  // bytes
 inline constexpr std::size_t kPersonPrefixSize = 9;
 inline constexpr std::size_t kIndexTruthBoxSize =
     20 + crypto::box_overhead(crypto::Commitment::value);
@@ -94,6 +94,9 @@ public:
     RowKey& add(std::uint64_t value, std::size_t width) noexcept;  // big-endian
     operator ByteView() const noexcept {  // NOLINT(google-explicit-constructor)
         return ByteView{bytes_}.first(size_);
+    }
+    operator Bytes() const {  // NOLINT(google-explicit-constructor)
+        return {bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(size_)};
     }
 
 private:
