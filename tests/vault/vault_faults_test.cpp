@@ -1,5 +1,3 @@
-#include "vault/vault.hpp"
-
 #include <algorithm>
 #include <future>
 
@@ -7,6 +5,7 @@
 
 #include "tests/store/store_fixture.hpp"
 #include "vault/policy/example.hpp"
+#include "vault/vault.hpp"
 
 // The vault as its callers see it, with real keepers and a real store.
 
