@@ -35,6 +35,13 @@ private:
     std::filesystem::path path_;
 };
 
+struct EndOfRun {
+    EndOfRun() = default;
+    ~EndOfRun() { run_at_end(); }
+    EndOfRun(const EndOfRun&) = delete;
+    EndOfRun& operator=(const EndOfRun&) = delete;
+};
+
 double rounded(double value) {
     return std::round(value * 100) / 100;
 }
@@ -56,13 +63,21 @@ void print_result(const Workload& workload, const Settings& settings, const Resu
         line["ratio"] = rounded(result.ratio);
         line["reference"] = result.reference;
     }
+    for (const auto& [name, figure] : result.figures) line[name] = rounded(figure);
     std::cout << line.dump() << std::endl;
 }
 
 void run_workload(const Workload& workload, Settings settings) {
-    const WorkDirectory directory(settings.directory);
-    settings.directory = directory.path();
+    settings.directory = settings.shared / workload.name;
+    std::filesystem::create_directories(settings.directory);
     workload.run(settings, [&](const Result& result) { print_result(workload, settings, result); });
+    std::filesystem::remove_all(settings.directory);
+}
+
+// The server that was built with this program.
+std::filesystem::path server_beside_us() {
+    return std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path() /
+           "oubliette";
 }
 
 }  // namespace
@@ -81,10 +96,23 @@ int main(int argc, char** argv) {
     app.add_option("--seed", settings.seed, "Of everything random");
     app.add_option("--directory", settings.directory,
                    "On the disk to be measured; a folder in it is made and removed");
+    app.add_option("--server", settings.server, "The oubliette binary (default: built beside)");
+    app.add_option("--baseline", settings.baseline,
+                   "Another oubliette binary, run in turns with it");
+    app.add_option("--people", settings.people, "In the vault (default: by workload)");
+    app.add_option("--connections", settings.connections, "Of the HTTPS workloads")
+        ->check(CLI::Range(1U, 2'000U));
+    app.add_flag("--alone", settings.is_alone, "No reference beside it: for a profiler");
+    app.add_option("--server-cores", settings.server_cores,
+                   "Run the server on the first so many cores only");
     CLI11_PARSE(app, argc, argv);
+    if (settings.server.empty()) settings.server = server_beside_us();
     settings.duration = std::chrono::duration<double>(seconds);
 
     try {
+        const WorkDirectory directory(settings.directory);
+        settings.shared = directory.path();
+        const EndOfRun end;
         std::size_t found = 0;
         for (const Workload& workload : workloads()) {
             if (is_list) {

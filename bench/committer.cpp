@@ -25,8 +25,10 @@ Bytes key_of(std::uint64_t number) {
 void run_case(const Settings& settings, std::size_t waiting, const Output& output) {
     const auto opened = store::open_lmdb_store(
         settings.directory / ("store" + std::to_string(waiting)), {"rows"}, {});
-    Result result{
-        .name = std::to_string(waiting) + " works waiting", .samples = {}, .reference = {}};
+    Result result{.name = std::to_string(waiting) + " works waiting",
+                  .samples = {},
+                  .reference = {},
+                  .figures = {}};
     result.unit = "works";
     const Bytes value(kValueSize, 'v');
     std::counting_semaphore<> free_places(static_cast<std::ptrdiff_t>(waiting));

@@ -87,8 +87,9 @@ void run_case(const Settings& settings, std::size_t rows, const Output& output) 
     std::mt19937_64 random(settings.seed);
     Bytes value(kValueSize);
     for (Byte& byte : value) byte = static_cast<Byte>(random());
-    Result raw_result{.name = name + ", raw LMDB", .samples = {}, .reference = {}};
-    Result our_result{.name = name + ", store", .samples = {}, .reference = raw_result.name};
+    Result raw_result{.name = name + ", raw LMDB", .samples = {}, .reference = {}, .figures = {}};
+    Result our_result{
+        .name = name + ", store", .samples = {}, .reference = raw_result.name, .figures = {}};
     for (Result* const result : {&raw_result, &our_result}) {
         result->unit = "rows";
         result->units_per_operation = static_cast<double>(rows);

@@ -11,7 +11,21 @@ std::vector<Workload>& registered() {
     return list;
 }
 
+std::vector<std::function<void()>>& actions() {
+    static std::vector<std::function<void()>> list;
+    return list;
+}
+
 }  // namespace
+
+void at_end(std::function<void()> action) {
+    actions().push_back(std::move(action));
+}
+
+void run_at_end() {
+    for (const auto& action : actions()) action();
+    actions().clear();
+}
 
 Registration::Registration(std::string_view name, std::string_view description, Run run) {
     registered().push_back({name, description, run});

@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 // How a workload joins the benchmark program: one .cpp that ends with
@@ -20,6 +21,13 @@ struct Settings {
     std::uint64_t seed = 1;                     // of everything random in the workload
     std::chrono::duration<double> duration{5};  // for all cases of the workload together
     std::filesystem::path directory;  // empty, on the disk to be measured; removed afterwards
+    std::filesystem::path shared;     // the same for what several workloads use; removed at the end
+    std::filesystem::path server;     // the `oubliette` binary to be measured
+    std::filesystem::path baseline;   // another one to run beside it; empty: none
+    std::uint64_t people = 0;         // in the vault to be measured; 0: as the workload likes
+    unsigned connections = 64;
+    bool is_alone = false;      // no reference runs beside it: for profilers
+    unsigned server_cores = 0;  // the server runs on the first so many; 0: on all
 };
 
 // The time that each operation of one case took. Not thread-safe: one per thread, then add().
@@ -50,6 +58,7 @@ struct Result {
     // Throughput divided by that of the reference run beside it; 0 if the case has none.
     double ratio = 0;
     std::string reference;
+    std::vector<std::pair<std::string, double>> figures{};  // whatever else was measured
 
     [[nodiscard]] double per_second() const {
         return static_cast<double>(samples.count()) * units_per_operation / elapsed.count();
@@ -67,6 +76,10 @@ struct Workload {
 
 // All workloads linked into the program, by name.
 [[nodiscard]] std::vector<Workload> workloads();
+
+// `action` runs when all workloads are done, before Settings::shared is removed.
+void at_end(std::function<void()> action);
+void run_at_end();  // for main()
 
 // Adds a workload before main() runs. The texts must be literals.
 struct Registration {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "crypto/bytes.hpp"
+#include "vault/backup.hpp"
 
 // The receiving end of POST /v1/sys/backup: a stream of files, written below one directory. Not
 // thread-safe. All integers little-endian.
@@ -17,7 +18,6 @@
 namespace oubliette::tools {
 
 inline constexpr std::size_t kBackupNameSizeMax = 255;  // bytes
-inline constexpr const char* kBackupIncomplete = "INCOMPLETE";
 
 class BackupReceiver {
 public:

@@ -20,11 +20,13 @@ using Run = std::function<Exit()>;
 
 void add_backup(CLI::App& program, Run& chosen);
 void add_client(CLI::App& program, Run& chosen);
+void add_demo(CLI::App& program, Run& chosen);
 void add_detokenize(CLI::App& program, Run& chosen);
 void add_erase(CLI::App& program, Run& chosen);
 void add_init(CLI::App& program, Run& chosen);
 void add_people(CLI::App& program, Run& chosen);
 void add_policy(CLI::App& program, Run& chosen);
+void add_restore(CLI::App& program, Run& chosen);
 void add_serve(CLI::App& program, Run& chosen);
 void add_status(CLI::App& program, Run& chosen);
 void add_tokenize(CLI::App& program, Run& chosen);

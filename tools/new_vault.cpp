@@ -12,19 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Absolute, so that `serve` works from any directory.
-std::string absolute_seal(const std::string& seal) {
-    constexpr std::string_view kKeyfile = "keyfile:";
-    if (!seal.starts_with(kKeyfile)) return seal;
-    return std::string{kKeyfile} + fs::absolute(seal.substr(kKeyfile.size())).string();
-}
-
-// True for the directory itself too; symbolic links are followed.
-bool is_within(const fs::path& inner, const fs::path& outer) {
-    const auto rest = fs::weakly_canonical(inner).lexically_relative(fs::weakly_canonical(outer));
-    return !rest.empty() && *rest.begin() != "..";
-}
-
 std::string first_internal(const policy::Document& document) {
     const auto found = std::ranges::find(document.recipients, policy::RecipientKind::internal,
                                          &policy::RecipientRule::kind);
@@ -83,18 +70,7 @@ std::vector<NamedKey> make_vault(const NewVault& wanted) {
     config.accept_besteffort = wanted.accept_besteffort;
     for (const fs::path& keeper : wanted.keepers) config.keepers.push_back(fs::absolute(keeper));
     const fs::path data = fs::absolute(wanted.data);
-    for (const fs::path& keeper : config.keepers) {
-        if (is_within(data, keeper) && !is_within(keeper, data)) {
-            throw CommandError(Exit::input,
-                               "--data may not lie in a keeper: a keeper's directory holds nothing "
-                               "else and is never backed up; choose another --data");
-        }
-        if (is_within(keeper, data)) {
-            throw CommandError(Exit::input,
-                               "a keeper may not lie in --data: backups of the data would copy its "
-                               "cell, and nothing could be erased any more");
-        }
-    }
+    check_keepers_apart(data, config.keepers);
     const auto outcome = policy::parse_document(wanted.policy_json);
     std::vector<Enrolment> list;
     if (outcome.document) list = enrolments(wanted, *outcome.document);

@@ -21,6 +21,7 @@ void add_verbs(CLI::App& program, Run& chosen) {
     add_init(program, chosen);
     add_serve(program, chosen);
     add_backup(program, chosen);
+    add_restore(program, chosen);
     add_status(program, chosen);
     // Those who use it.
     add_tokenize(program, chosen);
@@ -30,6 +31,7 @@ void add_verbs(CLI::App& program, Run& chosen) {
     add_client(program, chosen);
     add_policy(program, chosen);
     // To try it.
+    add_demo(program, chosen);
     add_people(program, chosen);
 }
 

@@ -18,6 +18,13 @@ constexpr const char* kFileName = "vault.json";
     throw CommandError(Exit::input, file.string() + " " + why);
 }
 
+// True for the directory itself too.
+bool is_within(const std::filesystem::path& inner, const std::filesystem::path& outer) {
+    const auto rest = std::filesystem::weakly_canonical(inner).lexically_relative(
+        std::filesystem::weakly_canonical(outer));
+    return !rest.empty() && *rest.begin() != "..";
+}
+
 std::string text_member(const Json& object, const char* name, const std::filesystem::path& file) {
     const auto found = object.find(name);
     if (found == object.end() || !found->is_string()) {
@@ -31,7 +38,9 @@ std::string text_member(const Json& object, const char* name, const std::filesys
 VaultConfig read_vault_config(const std::filesystem::path& data) {
     const std::filesystem::path file = data / kFileName;
     std::ifstream in{file};
-    if (!in) refuse(file, "is missing: make a vault with `oubliette init --data " + data.string() + " ...`");
+    if (!in)
+        refuse(file,
+               "is missing: make a vault with `oubliette init --data " + data.string() + " ...`");
     const Json json = Json::parse(in, nullptr, false);
     if (!json.is_object()) refuse(file, "is no JSON object; restore it from a backup");
     if (json.value("format", 0) != 1) refuse(file, "was written by another version of oubliette");
@@ -69,10 +78,33 @@ void write_vault_config(const std::filesystem::path& data, const VaultConfig& co
     replace_file((data / kFileName).string(), json.dump(2) + "\n", 0600);
 }
 
+std::string absolute_seal(const std::string& seal) {
+    constexpr std::string_view kKeyfile = "keyfile:";
+    if (!seal.starts_with(kKeyfile)) return seal;
+    return std::string{kKeyfile} + std::filesystem::absolute(seal.substr(kKeyfile.size())).string();
+}
+
+void check_keepers_apart(const std::filesystem::path& data,
+                         const std::vector<std::filesystem::path>& keepers) {
+    for (const auto& keeper : keepers) {
+        if (is_within(keeper, data)) {
+            throw CommandError(Exit::input,
+                               "a keeper may not lie in --data: backups of the data would copy its "
+                               "cell, and nothing could be erased any more");
+        }
+        if (is_within(data, keeper)) {
+            throw CommandError(Exit::input,
+                               "--data may not lie in a keeper: its directory holds nothing else "
+                               "and is never backed up; choose another --data");
+        }
+    }
+}
+
 VaultOptions vault_options(const std::filesystem::path& data, const VaultConfig& config) {
     VaultOptions options;
     options.data = data;
     options.tenant = config.tenant;
+    options.listen = config.listen;
     options.plane.keepers = config.keepers;
     options.plane.accept_besteffort = config.accept_besteffort;
     return options;

@@ -31,6 +31,13 @@ struct VaultConfig {
 // Durable and whole when it returns. Throws CommandError failed.
 void write_vault_config(const std::filesystem::path& data, const VaultConfig& config);
 
+// A seal as vault.json holds it: a key file's path made absolute, so that `serve` works from any
+// directory.
+[[nodiscard]] std::string absolute_seal(const std::string& seal);
+// Throws CommandError input if a keeper lies in `data` or `data` in a keeper; links are followed.
+void check_keepers_apart(const std::filesystem::path& data,
+                         const std::vector<std::filesystem::path>& keepers);
+
 // Options of the vault in `data`.
 [[nodiscard]] VaultOptions vault_options(const std::filesystem::path& data,
                                          const VaultConfig& config);

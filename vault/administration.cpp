@@ -21,14 +21,15 @@ void note(Writing& writing, const Caller& caller, audit::Action action,
 
 // ---- Policy --------------------------------------------------------------------------------
 
-std::shared_ptr<const policy::Gate> Vault::gate() const { return core_->policies->current(); }
+std::shared_ptr<const policy::Gate> Vault::gate() const {
+    return core_->policies->current();
+}
 
 std::optional<std::string> Vault::policy_version(std::uint16_t version) const {
     return core_->policies->text_of(version);
 }
 
-void Vault::publish_policy(const Caller& caller, std::string_view json,
-                           Done<PublishAnswer> done) {
+void Vault::publish_policy(const Caller& caller, std::string_view json, Done<PublishAnswer> done) {
     struct Outcome {
         PublishAnswer answer;
         std::shared_ptr<const policy::Gate> gate;
@@ -55,7 +56,11 @@ void Vault::publish_policy(const Caller& caller, std::string_view json,
     };
     core_->submit_raw(work, [this, outcome, done = std::move(done)](const Fault* fault) {
         if (fault != nullptr) return done(outcome->answer, fault);
-        if (outcome->gate) core_->policies->adopt(outcome->gate, core_->now());
+        try {
+            if (outcome->gate) core_->policies->adopt(outcome->gate, core_->now());
+        } catch (const Fault&) {
+            // It is stored and in force; the housekeeping raises the keepers' floor later.
+        }
         done(std::move(outcome->answer), nullptr);
     });
 }
@@ -85,8 +90,8 @@ void Vault::enrol_client(const Caller& caller, const NewClient& client, Done<Api
         if (!row) {
             outcome->refusal = row.error();
         } else {
-            outcome->key = enrol_new_client(*core_->plane, *core_->clients, writing.view, *row,
-                                            writing.now);
+            outcome->key =
+                enrol_new_client(*core_->plane, *core_->clients, writing.view, *row, writing.now);
             outcome->row = std::move(*row);
         }
         note(writing, caller, audit::Action::client_enrol, outcome->refusal);
@@ -94,7 +99,11 @@ void Vault::enrol_client(const Caller& caller, const NewClient& client, Done<Api
     core_->submit(work, [this, outcome, done = std::move(done)](const Fault* fault) {
         if (fault != nullptr) return done(Refusal::wrong_state, fault);
         if (outcome->refusal) return done(*outcome->refusal, nullptr);
-        core_->clients->publish_enrolled(outcome->row);
+        try {
+            core_->clients->publish_enrolled(outcome->row);
+        } catch (const Fault& failed) {
+            return done(Refusal::wrong_state, &failed);
+        }
         done(std::move(outcome->key), nullptr);
     });
 }
@@ -135,17 +144,30 @@ void Vault::revoke_client(const Caller& caller, std::string_view name, Done<bool
     });
 }
 
-std::vector<ClientRow> Vault::list_clients() const { return core_->clients->list(); }
+std::vector<ClientRow> Vault::list_clients() const {
+    return core_->clients->list();
+}
 
 // ---- System --------------------------------------------------------------------------------
 
-VaultStatus Vault::status() const { return core_->status(); }
+VaultStatus Vault::status() const {
+    return core_->status();
+}
 
-bool Vault::ready() const { return core_->store->healthy() && core_->policies->current() != nullptr; }
+bool Vault::ready() const {
+    return core_->store->healthy() && core_->policies->current() != nullptr;
+}
 
 void Vault::backup_to(const std::filesystem::path& directory) {
+    core_->run_raw([this](store::WriteView& view) {
+        PendingEntry entry;
+        entry.entry.action = audit::Action::backup;
+        entry.entry.time = core_->now();
+        core_->append_entry(view, entry);
+    });
     core_->record_state();  // what the keepers know is then not older than the copy
     core_->store->copy_to(directory);
+    write_manifest(directory, describe_backup(directory, core_->now(), core_->backup_settings));
 }
 
 }  // namespace oubliette

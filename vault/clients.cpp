@@ -20,8 +20,7 @@ bool is_client_name(std::string_view name) noexcept {
     if (name.empty() || name.size() > kNameSizeMax) return false;
     for (const char letter : name) {
         const bool is_allowed = (letter >= 'a' && letter <= 'z') ||
-                                (letter >= '0' && letter <= '9') || letter == '-' ||
-                                letter == '_';
+                                (letter >= '0' && letter <= '9') || letter == '-' || letter == '_';
         if (!is_allowed) return false;
     }
     return true;
@@ -73,13 +72,17 @@ std::optional<ClientRow> decode(std::uint16_t number, policy::RecipientId recipi
     return row;
 }
 
-crypto::Hash verifier_of(const crypto::SubKey& key, ByteView secret) {
+}  // namespace
+
+crypto::SubKey verifier_key_of(crypto::KeyView leaf) noexcept {
+    return crypto::derive_subkey(leaf, crypto::KdfContext::system, keys::subkey::kApiKeyVerifier);
+}
+
+crypto::Hash verifier_of(const crypto::SubKey& key, ByteView secret) noexcept {
     crypto::Hash hash{};
     crypto::blake2b_keyed(key.expose(), {secret}, hash);
     return hash;
 }
-
-}  // namespace
 
 struct Clients::Entry {
     ClientRow row;
@@ -115,15 +118,14 @@ std::shared_ptr<const Clients::Entry> Clients::entry_of(const ClientRow& row) co
     entry->row = row;
     entry->row.keys.clear();
     for (const auto& key : row.keys) {
-        const auto leaf = plane_.derive(
-            leaf_path(tenant_, keys::SystemKind::api_key, row.recipient, key.key));
+        const auto leaf =
+            plane_.derive(leaf_path(tenant_, keys::SystemKind::api_key, row.recipient, key.key));
         if (leaf.state == keys::NodeState::dead) continue;
         if (leaf.state != keys::NodeState::whole) {
             throw Fault{FaultKind::corrupt, "the leaf of an API key cannot be derived"};
         }
         entry->row.keys.push_back(key);
-        entry->verifier_keys.push_back(crypto::derive_subkey(
-            leaf.seed.expose(), crypto::KdfContext::system, keys::subkey::kApiKeyVerifier));
+        entry->verifier_keys.push_back(verifier_key_of(leaf.seed.expose()));
     }
     return entry;
 }
@@ -168,8 +170,7 @@ ApiKey Clients::enrol(store::WriteView& view, ClientRow& row, std::uint16_t key_
     if (client_leaf.state != keys::NodeState::whole || key_leaf.state != keys::NodeState::whole) {
         throw Fault{FaultKind::corrupt, "a fresh client number has no living leaf"};
     }
-    const auto verifier_key = crypto::derive_subkey(
-        key_leaf.seed.expose(), crypto::KdfContext::system, keys::subkey::kApiKeyVerifier);
+    const auto verifier_key = verifier_key_of(key_leaf.seed.expose());
     row.keys.push_back({key_number, verifier_of(verifier_key, key.secret.expose())});
 
     const auto row_key = crypto::derive_subkey(
@@ -182,9 +183,13 @@ ApiKey Clients::enrol(store::WriteView& view, ClientRow& row, std::uint16_t key_
     return key;
 }
 
-void Clients::publish_enrolled(ClientRow row) { replace(row.number, entry_of(row)); }
+void Clients::publish_enrolled(ClientRow row) {
+    replace(row.number, entry_of(row));
+}
 
-void Clients::publish_revoked(std::uint16_t client) { replace(client, nullptr); }
+void Clients::publish_revoked(std::uint16_t client) {
+    replace(client, nullptr);
+}
 
 std::optional<std::vector<keys::Path>> Clients::leaves_of(std::uint16_t client) const {
     const auto row = find(client);
@@ -231,7 +236,9 @@ std::optional<ClientRow> Clients::find_by_name(std::string_view name) const {
     return std::nullopt;
 }
 
-bool Clients::is_taken(std::string_view name) const { return find_by_name(name).has_value(); }
+bool Clients::is_taken(std::string_view name) const {
+    return find_by_name(name).has_value();
+}
 
 std::vector<ClientRow> Clients::list() const {
     std::vector<ClientRow> rows;
@@ -254,8 +261,8 @@ Result<ClientRow> check_new_client(const policy::Gate& gate, const NewClient& cl
     ClientRow row;
     row.name = client.name;
     for (const Role role : client.roles) row.roles |= static_cast<std::uint16_t>(role);
-    constexpr auto kReadsData = static_cast<std::uint16_t>(Role::app) |
-                                static_cast<std::uint16_t>(Role::privacy_officer);
+    constexpr auto kReadsData =
+        static_cast<std::uint16_t>(Role::app) | static_cast<std::uint16_t>(Role::privacy_officer);
     constexpr auto kApart = static_cast<std::uint16_t>(Role::key_operator) |
                             static_cast<std::uint16_t>(Role::policy_admin);
     const bool reads_data = (row.roles & kReadsData) != 0;
@@ -273,11 +280,16 @@ Result<ClientRow> check_new_client(const policy::Gate& gate, const NewClient& cl
 ApiKey enrol_new_client(keys::KeyPlane& plane, Clients& clients, store::WriteView& view,
                         ClientRow& row, Timestamp now) {
     const keys::TenantId tenant = keys::kFirstTenant;
-    // Number 0 is the vault itself in the audit log.
-    row.number = static_cast<std::uint16_t>(
-        plane.lease({keys::RegisterKind::client_number, tenant, 0, 0}, 1) + 1);
-    const auto key_number = static_cast<std::uint16_t>(
-        plane.lease({keys::RegisterKind::api_key_number, tenant, 0, 0}, 1) + 1);
+    // Number 0 is the vault itself in the audit log, 0xFFFF is reserved in addresses.
+    const auto take = [&](keys::RegisterKind kind) {
+        const std::uint64_t number = plane.lease({kind, tenant, 0, 0}, 1) + 1;
+        if (number >= 0xFFFF) {
+            throw Fault{FaultKind::storage_full, "all numbers of clients are used"};
+        }
+        return static_cast<std::uint16_t>(number);
+    };
+    row.number = take(keys::RegisterKind::client_number);
+    const std::uint16_t key_number = take(keys::RegisterKind::api_key_number);
     row.enrolled = now;
     return clients.enrol(view, row, key_number);
 }

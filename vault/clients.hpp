@@ -66,6 +66,10 @@ struct ClientRow {
     std::vector<Verifier> keys;
 };
 
+// What is stored of an API key, from the leaf of (kind api_key, recipient, key number).
+[[nodiscard]] crypto::SubKey verifier_key_of(crypto::KeyView leaf) noexcept;
+[[nodiscard]] crypto::Hash verifier_of(const crypto::SubKey& key, ByteView secret) noexcept;
+
 // All living clients, in memory. Immutable snapshots, replaced as a whole: a revocation acts on
 // the next request, also on connections that are open. Thread-safe.
 class Clients {
@@ -77,7 +81,8 @@ public:
     void load(const store::ReadView& view);
 
     // Writes the row of a new client and makes its first key, whose verifier is added to `row`. The
-    // in-memory table changes by publish_enrolled(), after the commit. REQUIRES: numbers are leased.
+    // in-memory table changes by publish_enrolled(), after the commit. REQUIRES: numbers are
+    // leased.
     [[nodiscard]] ApiKey enrol(store::WriteView& view, ClientRow& row, std::uint16_t key_number);
     void publish_enrolled(ClientRow row);
     void publish_revoked(std::uint16_t client);
@@ -112,10 +117,10 @@ private:
 
 // A row without numbers and keys. Roles are apart: whoever reads data neither handles keys nor
 // publishes the policy. Refuses: value_invalid, recipient_unknown, role_denied.
-[[nodiscard]] Result<ClientRow> check_new_client(const policy::Gate& gate,
-                                                 const NewClient& client);
+[[nodiscard]] Result<ClientRow> check_new_client(const policy::Gate& gate, const NewClient& client);
 
-// Takes numbers from the keepers' registers and writes the row.
+// Takes numbers from the keepers' registers and writes the row. Throws Fault{storage_full} when
+// there are none left: numbers are never used again.
 [[nodiscard]] ApiKey enrol_new_client(keys::KeyPlane& plane, Clients& clients,
                                       store::WriteView& view, ClientRow& row, Timestamp now);
 

@@ -60,12 +60,16 @@ Committer::Committer(store::Store& store, std::vector<Hook> hooks, Limits limits
 }
 
 Committer::~Committer() {
+    stop();
+}
+
+void Committer::stop() {
     {
         const std::lock_guard lock(mutex_);
         is_stopping_ = true;
     }
     work_waits_.notify_one();
-    thread_.join();
+    if (thread_.joinable()) thread_.join();
 }
 
 void Committer::submit(Work work, Done done) {

@@ -57,10 +57,14 @@ public:
     // REQUIRES: `store` outlives this and nobody else writes to it.
     explicit Committer(store::Store& store);
     Committer(store::Store& store, std::vector<Hook> hooks, Limits limits);
-    // Commits what was submitted, then stops. Works submitted meanwhile are refused.
-    ~Committer();
+    ~Committer();  // stop()
     Committer(const Committer&) = delete;
     Committer& operator=(const Committer&) = delete;
+
+    // Commits what was submitted, then ends the thread. Works submitted meanwhile and afterwards
+    // are refused: a Done may still submit, so that an owner calls this while its pointer to the
+    // committer is good. Belongs to one thread, which is not the committer's.
+    void stop();
 
     // Queues `work` for the next transaction. Calls done with Fault{storage} at once when too many
     // wait ("overloaded"), when the store is not healthy() or when this stops.

@@ -1,3 +1,4 @@
+#include "vault/disclosing.hpp"
 #include "vault/storing.hpp"
 #include "vault/tables.hpp"
 
@@ -14,8 +15,9 @@ ConsentRecord record_of(const policy::Gate& gate, const people::Marker& marker, 
     record.kind = marker.kind;
     const bool is_over = marker.expires.seconds != 0 && now >= marker.expires;
     const bool is_current = rule != nullptr && marker.version >= rule->since;
-    record.state = is_over ? ConsentState::expired
-                           : is_current ? ConsentState::live : ConsentState::stale;
+    record.state = is_over      ? ConsentState::expired
+                   : is_current ? ConsentState::live
+                                : ConsentState::stale;
     record.expires = marker.expires;
     return record;
 }
@@ -43,9 +45,8 @@ std::vector<keys::Path> marker_paths(Writing& writing, const people::Person& per
 
 void remove_marker_rows(Writing& writing, keys::SubjectNumber number, policy::SlotId slot) {
     std::vector<Bytes> rows;
-    const Bytes prefix =
-        people::field_prefix(writing.core.tenant, number, people::RowKind::marker,
-                             static_cast<std::uint16_t>(slot));
+    const people::RowKey prefix = people::field_prefix(
+        writing.core.tenant, number, people::RowKind::marker, static_cast<std::uint16_t>(slot));
     writing.view.scan(Tables::kPeople, prefix, {}, [&](ByteView key, ByteView) {
         rows.emplace_back(key.begin(), key.end());
         return true;
@@ -113,6 +114,16 @@ Result<ConsentRecord> withdraw(Writing& writing, const Caller& caller, std::stri
     return record;
 }
 
+std::vector<ConsentRecord> records_of(const Core& core, const policy::Gate& gate,
+                                      const store::ReadView& view, keys::SubjectNumber number,
+                                      Timestamp now) {
+    std::vector<ConsentRecord> records;
+    for (const auto& stored : core.people->markers(view, number, std::nullopt)) {
+        if (stored.alive) records.push_back(record_of(gate, stored.marker, now));
+    }
+    return records;
+}
+
 bool may_write_consents(const policy::Gate& gate, const Caller& caller) {
     const policy::RecipientRule* const rule = gate.recipient_rule(caller.recipient);
     return rule != nullptr && rule->kind == policy::RecipientKind::internal;
@@ -130,8 +141,8 @@ std::string_view name_of(ConsentState state) noexcept {
     return "withdrawn";
 }
 
-void Vault::put_consent(const Caller& caller, std::string_view subject,
-                        const ConsentInput& consent, Done<ConsentRecord> done) {
+void Vault::put_consent(const Caller& caller, std::string_view subject, const ConsentInput& consent,
+                        Done<ConsentRecord> done) {
     const auto outcome = std::make_shared<ConsentWork>();
     const auto work = [=](Writing& writing) {
         *outcome = {};
@@ -143,12 +154,11 @@ void Vault::put_consent(const Caller& caller, std::string_view subject,
         } else if (consent.granted) {
             outcome->record = grant(writing, caller, subject, consent);
         } else {
-            outcome->record =
-                withdraw(writing, caller, subject, consent, outcome->revocation);
+            outcome->record = withdraw(writing, caller, subject, consent, outcome->revocation);
         }
         if (!outcome->record) {
-            const auto action = consent.granted ? audit::Action::consent_grant
-                                                : audit::Action::consent_withdraw;
+            const auto action =
+                consent.granted ? audit::Action::consent_grant : audit::Action::consent_withdraw;
             note(writing, caller, action, std::nullopt, outcome->record.error());
         }
     };
@@ -164,18 +174,38 @@ void Vault::put_consent(const Caller& caller, std::string_view subject,
 
 void Vault::list_consents(const Caller& caller, std::string_view subject,
                           Done<std::vector<ConsentRecord>> done) {
+    // A group is not final before this ends: the markers' keys are on this thread meanwhile.
+    auto ticket = std::make_shared<keys::KeyPlane::Gate>(*core_->plane);
     const auto gate = core_->policies->current();
-    const bool may = gate && (may_write_consents(*gate, caller) || caller.has(Role::privacy_officer));
-    if (!may) return done(Refusal::role_denied, nullptr);
-    const auto view = core_->store->read();
-    const auto number = core_->find_number(*view, subject);
-    if (!number) return done(number.error(), nullptr);
-    std::vector<ConsentRecord> records;
-    for (const auto& stored : core_->people->markers(*view, *number, std::nullopt)) {
-        if (!stored.alive) continue;
-        records.push_back(record_of(*gate, stored.marker, core_->now()));
+    if (!gate) return done(Refusal::role_denied, nullptr);
+    const Timestamp now = core_->now();
+    PendingEntry entry;
+    entry.entry.action = audit::Action::consent_list;
+    entry.entry.time = now;
+    entry.entry.actor = caller.client;
+    entry.entry.policy_version = gate->version();
+    Result<std::vector<ConsentRecord>> answer = Refusal::role_denied;
+    if (may_write_consents(*gate, caller) || caller.has(Role::privacy_officer)) {
+        const auto view = core_->store->read();
+        const auto number = core_->find_number(*view, subject);
+        if (number) {
+            entry.subject = *number;
+            answer = records_of(*core_, *gate, *view, *number, now);
+        } else {
+            answer = number.error();
+        }
     }
-    done(std::move(records), nullptr);
+    if (!answer) {
+        entry.entry.refusal = answer.error();
+        entry.entry.failed_steps = failed_step_bit(answer.error());
+    }
+    std::vector<DisclosureEntry> entries(1);
+    entries.front().pending = entry;
+    core_->audit_then(std::move(entries), [ticket = std::move(ticket), answer = std::move(answer),
+                                           done = std::move(done)](const Fault* fault) {
+        if (fault != nullptr) return done(Refusal::audit_unavailable, fault);
+        done(answer, nullptr);
+    });
 }
 
 }  // namespace oubliette

@@ -11,8 +11,8 @@ namespace {
 using keys::NodeState;
 
 constexpr std::size_t kLeafCacheCount = 4'096;
-constexpr std::size_t kAuditNumbersMax = 65'536;  // people whose reserved numbers are remembered
-constexpr std::uint32_t kLeaseSize = 4'096;       // person numbers taken at once
+constexpr std::size_t kAuditNumbersMax = 1'048'576;  // people whose next number is known, 40 B each
+constexpr std::uint32_t kLeaseSize = 4'096;          // person numbers taken at once
 
 [[noreturn]] void refuse_start(const std::string& what) {
     throw Fault{FaultKind::configuration, what};
@@ -31,12 +31,21 @@ Writing::Writing(Core& core_in, store::WriteView& view_in)
     }
 }
 
-void Writing::audit(PendingEntry entry) { core.append(view, entry); }
+void Writing::audit(PendingEntry entry) {
+    core.append(view, entry);
+}
+
+Result<keys::SubjectNumber> Writing::find_number(std::string_view external_id) const {
+    const auto fresh = core.group_.subjects.find(external_id);
+    const bool is_fresh = fresh != core.group_.subjects.end();
+    const Result<keys::SubjectNumber> number =
+        is_fresh ? Result<keys::SubjectNumber>{fresh->second} : core.find_number(view, external_id);
+    if (number && core.group_.erased.contains(*number)) return Refusal::erased;
+    return number;
+}
 
 Result<people::Person> Writing::find_person(std::string_view external_id) {
-    const auto fresh = core.group_.subjects.find(external_id);
-    if (fresh != core.group_.subjects.end()) return core.people->load(view, *gate, fresh->second);
-    const auto number = core.find_number(view, external_id);
+    const auto number = find_number(external_id);
     if (!number) return number.error();
     return core.people->load(view, *gate, *number);
 }
@@ -49,20 +58,38 @@ people::Person Writing::create_person(std::string_view external_id) {
     return person;
 }
 
-void Writing::index(const IndexEntry& entry) { core.group_.index.push_back(entry); }
+void Writing::index(const IndexEntry& entry) {
+    core.group_.index.push_back({entry, true});
+}
 
-void Writing::unindex(const IndexEntry& entry) { core.group_.unindex.push_back(entry); }
+void Writing::unindex(const IndexEntry& entry) {
+    core.group_.index.push_back({entry, false});
+}
+
+void Writing::mark_erased(keys::SubjectNumber number) {
+    core.group_.erased.insert(number);
+}
 
 void Writing::enqueue(const QueueRow& row) {
-    view.use_reserve();
-    view.put(Tables::kQueue, row.revocation.id, encode(row));
+    // Replacing a value is no erasure: the reserve is not for what adds data.
+    if (row.revocation.scope != keys::RevocationScope::superseded) view.use_reserve();
+    write_queued(view, row);
 }
 
 // ---- Opening -------------------------------------------------------------------------------
 
 Core::Core(const VaultOptions& options, const keys::SealSecret& seal, const Clock& clock_in)
-    : clock(clock_in) {
+    : clock(clock_in), backup_settings{options.listen, options.plane.accept_besteffort} {
     plane = keys::KeyPlane::open(options.plane, seal, clock);
+    try {
+        start(options);
+    } catch (...) {
+        stop();  // the plane may be calling into the committer already
+        throw;
+    }
+}
+
+void Core::start(const VaultOptions& options) {
     open_store(options);
     leaves = std::make_unique<keys::LeafCache>(*plane, kLeafCacheCount);
     {
@@ -85,12 +112,16 @@ Core::Core(const VaultOptions& options, const keys::SealSecret& seal, const Cloc
     house_ = std::thread([this] { keep_house(); });
 }
 
-Core::~Core() {
+void Core::stop() noexcept {
     stopping_ = true;
     house_wakes_.notify_all();
     if (house_.joinable()) house_.join();
     plane->stop();  // no more callbacks into the committer
-    committer_.reset();
+    if (committer_) committer_->stop();
+}
+
+Core::~Core() {
+    stop();
     try {
         forget_finished();
         write_state_record();
@@ -137,11 +168,12 @@ void Core::accept_rollback(const store::ReadView& view) {
     own.log_root = log_->root();
     const keys::StateRecord known = plane->state_record();
 
-    const bool is_behind = std::pair{own.generation, own.sequence} <
-                           std::pair{known.generation, known.sequence};
+    const bool is_behind =
+        std::pair{own.generation, own.sequence} < std::pair{known.generation, known.sequence};
     const auto root_then = audit::AuditLog::root_at(view, known.log_size);
-    const bool is_fork = own.generation == known.generation && known.log_size > 0 &&
-                         known.log_size <= own.log_size && root_then != known.log_root;
+    // A log that never had the size the keepers saw, or had another root then.
+    const bool is_fork =
+        own.generation == known.generation && known.log_size > 0 && root_then != known.log_root;
     rolled_back_ = is_behind || is_fork;
     if (rolled_back_) {
         own.generation = std::max(own.generation, known.generation) + 1;
@@ -157,28 +189,18 @@ void Core::start_committer() {
     Committer::Hook hook;
     hook.finish = [this](store::WriteView& view) { finish_group(view); };
     hook.committed = [this](bool is_committed) { end_group(is_committed); };
-    committer_ = std::make_unique<Committer>(*store, std::vector{std::move(hook)},
-                                             Committer::Limits{});
+    committer_ =
+        std::make_unique<Committer>(*store, std::vector{std::move(hook)}, Committer::Limits{});
     committer_->run([this](store::WriteView& view) {
         PendingEntry entry;
-        entry.entry.action =
-            rolled_back_ ? audit::Action::rollback_accepted : audit::Action::start;
+        entry.entry.action = rolled_back_ ? audit::Action::rollback_accepted : audit::Action::start;
         entry.entry.time = now();
         append(view, entry);
     });
 }
 
 void Core::resume_revocations() {
-    std::vector<QueueRow> rows;
-    {
-        const auto view = store->read();
-        view->scan(Tables::kQueue, {}, {}, [&](ByteView key, ByteView value) {
-            const auto row = decode_queue_row(ByteReader{key}.array<16>(), value);
-            if (!row) throw Fault{FaultKind::corrupt, "a waiting revocation is damaged"};
-            rows.push_back(*row);
-            return true;
-        });
-    }
+    std::vector<QueueRow> rows = read_queue(*store->read());
     // What a keeper remembers and this copy of the data does not: it happened, so it is recorded.
     for (const keys::Revocation& revocation : plane->remembered()) {
         const auto same = [&](const QueueRow& row) { return row.revocation.id == revocation.id; };
@@ -186,10 +208,10 @@ void Core::resume_revocations() {
         rows.push_back({revocation, now()});
         committer_->run([&](store::WriteView& view) {
             view.use_reserve();
-            view.put(Tables::kQueue, revocation.id, encode(rows.back()));
+            write_queued(view, rows.back());
             const bool has_receipt = revocation.scope == keys::RevocationScope::subject ||
                                      revocation.scope == keys::RevocationScope::field;
-            if (!has_receipt || view.get(Tables::kErasures, revocation.id)) return;
+            if (!has_receipt || read_erasure(view, revocation.id)) return;
             ErasureRow erasure;
             erasure.id = revocation.id;
             erasure.scope = revocation.scope;
@@ -197,7 +219,7 @@ void Core::resume_revocations() {
             erasure.accepted = now();
             erasure.commitment = revocation.opening_commitment;
             erasure.blind = revocation.blind;
-            view.put(Tables::kErasures, revocation.id, encode(erasure));
+            write_erasure(view, erasure);
         });
     }
     for (QueueRow& row : rows) {
@@ -215,10 +237,7 @@ ByteArray<16> Core::fingerprint(std::uint16_t field, ByteView normalised) const 
     if (leaf.state != NodeState::whole) {
         throw Fault{FaultKind::corrupt, "the index key cannot be derived"};
     }
-    const auto key = crypto::derive_subkey(leaf.seed.expose(), crypto::KdfContext::index, field);
-    ByteArray<16> out{};
-    crypto::blake2b_keyed(key.expose(), {normalised}, out);
-    return out;
+    return people::fingerprint_of(leaf.seed.expose(), field, normalised);
 }
 
 Result<keys::SubjectNumber> Core::find_number(const store::ReadView& view,
@@ -243,9 +262,9 @@ Result<keys::SubjectNumber> Core::find_number(const store::ReadView& view,
 
 std::optional<tokens::TokenKeys> Core::token_keys(policy::RecipientId recipient,
                                                   std::uint16_t kid) const {
-    const auto leaf = leaves->get(
-        keys::system_path(tenant, static_cast<std::uint8_t>(keys::SystemKind::token),
-                          static_cast<std::uint16_t>(recipient), kid));
+    const auto leaf =
+        leaves->get(keys::system_path(tenant, static_cast<std::uint8_t>(keys::SystemKind::token),
+                                      static_cast<std::uint16_t>(recipient), kid));
     if (leaf.state == NodeState::dead) return std::nullopt;
     if (leaf.state != NodeState::whole) {
         throw Fault{FaultKind::corrupt, "a token key cannot be derived"};
@@ -276,12 +295,21 @@ void Core::submit(std::function<void(Writing&)> work, std::function<void(const F
         std::move(done));
 }
 
-void Core::audit_then(std::vector<PendingEntry> entries, std::function<void(const Fault*)> done) {
+void Core::audit_then(std::vector<DisclosureEntry> entries,
+                      std::function<void(const Fault*)> done) {
+    const auto shared = std::make_shared<std::vector<DisclosureEntry>>(std::move(entries));
     committer_->submit(
-        [this, entries = std::move(entries)](store::WriteView& view) mutable {
-            for (PendingEntry& entry : entries) append(view, entry);
+        [this, shared](store::WriteView& view) {
+            for (DisclosureEntry& entry : *shared) {
+                if (entry.pseudonym_key) {
+                    append_as(view, entry.pending, &*entry.pseudonym_key);
+                } else {
+                    append(view, entry.pending);
+                }
+            }
         },
-        [done = std::move(done)](const Fault* fault) {
+        [shared, done = std::move(done)](const Fault* fault) {
+            shared->clear();
             if (fault == nullptr) return done(nullptr);
             const Fault unavailable{FaultKind::audit_unavailable,
                                     "the audit entry could not be made durable"};
@@ -289,23 +317,41 @@ void Core::audit_then(std::vector<PendingEntry> entries, std::function<void(cons
         });
 }
 
-void Core::append(store::WriteView& view, PendingEntry& pending) {
-    pending.entry.pseudonym = {};
-    crypto::Seed fixed;
-    if (pending.subject &&
-        plane->fixed_key(tenant, *pending.subject, fixed) == NodeState::whole) {
-        if (audit_numbers_.size() >= kAuditNumbersMax) audit_numbers_.clear();
-        AuditNumbers& numbers = audit_numbers_[pending.subject->local];
-        if (numbers.next == numbers.end) {
-            numbers.next = people->reserve_audit_numbers(view, *pending.subject, fixed);
-            numbers.end = numbers.next + people::People::kAuditReserve;
+const crypto::SubKey* Core::pseudonym_key_of(keys::SubjectNumber subject) {
+    if (!last_pseudonym_key_ || last_pseudonym_key_->subject != subject) {
+        last_pseudonym_key_.emplace().subject = subject;
+        crypto::Seed fixed;
+        const NodeState state = plane->fixed_key(tenant, subject, fixed);
+        if (state == NodeState::corrupt || state == NodeState::punctured) {
+            throw Fault{FaultKind::corrupt, "a person's key cannot be derived"};
         }
-        const auto key = crypto::derive_subkey(fixed.expose(), crypto::KdfContext::audit,
-                                               keys::subkey::kAuditPseudonym);
-        Bytes n;
-        ByteWriter{n}.le64(numbers.next++);
-        crypto::blake2b_keyed(key.expose(), {n}, pending.entry.pseudonym);
+        if (state == NodeState::whole) {
+            last_pseudonym_key_->key = people::People::pseudonym_key(fixed);
+        }
     }
+    return last_pseudonym_key_->key ? &*last_pseudonym_key_->key : nullptr;
+}
+
+void Core::append(store::WriteView& view, PendingEntry& pending) {
+    append_as(view, pending, pending.subject ? pseudonym_key_of(*pending.subject) : nullptr);
+}
+
+std::optional<std::uint64_t> Core::take_audit_number(store::WriteView& view,
+                                                     keys::SubjectNumber subject) {
+    if (audit_numbers_.size() >= kAuditNumbersMax) audit_numbers_.clear();
+    std::uint64_t& next = audit_numbers_[subject.local];
+    if (next % people::People::kAuditReserve == 0) {
+        crypto::Seed fixed;
+        if (plane->fixed_key(tenant, subject, fixed) != NodeState::whole) return std::nullopt;
+        next = people->reserve_audit_numbers(view, subject, fixed);
+    }
+    return next++;
+}
+
+void Core::append_as(store::WriteView& view, PendingEntry& pending, const crypto::SubKey* key) {
+    pending.entry.pseudonym = {};
+    const auto number = key != nullptr ? take_audit_number(view, *pending.subject) : std::nullopt;
+    if (number) pending.entry.pseudonym = audit::pseudonym_of(*key, *number);
     log_->append(pending.entry);
 }
 
@@ -317,6 +363,7 @@ void Core::finish_group(store::WriteView& view) {
 }
 
 void Core::end_group(bool is_committed) {
+    last_pseudonym_key_.reset();
     if (!is_committed) {
         log_->begin();
         audit_numbers_.clear();  // reservations of the lost attempt are not on disk
@@ -325,11 +372,12 @@ void Core::end_group(bool is_committed) {
     }
     ++sequence_;
     log_->committed();
-    for (const IndexEntry& entry : group_.unindex) {
-        index.remove(entry.field, entry.fingerprint, entry.number);
-    }
-    for (const IndexEntry& entry : group_.index) {
-        index.insert(entry.field, entry.fingerprint, entry.number);
+    for (const auto& [entry, is_new] : group_.index) {
+        if (is_new) {
+            index.insert(entry.field, entry.fingerprint, entry.number);
+        } else {
+            index.remove(entry.field, entry.fingerprint, entry.number);
+        }
     }
     group_ = {};
     const std::scoped_lock lock{state_mutex_};
@@ -337,31 +385,29 @@ void Core::end_group(bool is_committed) {
 }
 
 keys::SubjectNumber Core::next_number() {
-    if (next_number_ == lease_end_) {
-        const keys::RegisterKey key{keys::RegisterKind::person_lease, tenant, 0, 0};
-        next_number_ = plane->lease(key, kLeaseSize);
-        lease_end_ = next_number_ + kLeaseSize;
-        const keys::SubjectNumber first{next_number_};
-        if (first.local >> 36 != 0) {
-            throw Fault{FaultKind::storage_full, "all person numbers of this tenant are used"};
-        }
-        const bool begins_bank = (first.local & 0xFF'FFFF) == 0 && first.bank() > 0;
-        if (begins_bank) {
-            plane->open_bank(tenant, keys::AddressClass::people, first.bank());
-        }
-        // The all-ones index of a bank is reserved.
-        if ((lease_end_ & 0xFF'FFFF) == 0) --lease_end_;
+    if (next_number_ != lease_end_) return {next_number_++};
+    constexpr std::uint16_t kBankReserved = 0xFFF;
+    const std::uint64_t first =
+        plane->lease({keys::RegisterKind::person_lease, tenant, 0, 0}, kLeaseSize);
+    const std::uint16_t bank = keys::SubjectNumber{first}.bank();
+    if (first >> 36 != 0 || bank == kBankReserved) {
+        throw Fault{FaultKind::storage_full, "all person numbers of this tenant are used"};
     }
+    // Whether it was opened is a register, not a matter of which lease is the bank's first: a
+    // lease is lost when opening fails.
+    const auto people_class = static_cast<std::uint16_t>(keys::AddressClass::people);
+    const std::uint64_t next_bank =
+        plane->read_register({keys::RegisterKind::next_bank, tenant, people_class, 0});
+    if (bank >= next_bank) plane->open_bank(tenant, keys::AddressClass::people, bank);
+    next_number_ = first;
+    lease_end_ = first + kLeaseSize;
+    // The all-ones index of a bank is reserved.
+    if ((lease_end_ & 0xFF'FFFF) == 0) --lease_end_;
     return {next_number_++};
 }
 
 std::optional<ErasureRow> Core::find_erasure(const keys::RequestId& id) const {
-    const auto view = store->read();
-    const auto row = view->get(Tables::kErasures, id);
-    if (!row) return std::nullopt;
-    const auto erasure = decode_erasure_row(id, *row);
-    if (!erasure) throw Fault{FaultKind::corrupt, "an erasure's row is damaged"};
-    return erasure;
+    return read_erasure(*store->read(), id);
 }
 
 }  // namespace oubliette

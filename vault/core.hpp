@@ -9,8 +9,10 @@
 #include <unordered_map>
 
 #include "vault/audit/audit_log.hpp"
+#include "vault/backup.hpp"
 #include "vault/committer.hpp"
 #include "vault/keys/leaf_cache.hpp"
+#include "vault/meta_rows.hpp"
 #include "vault/people/match_limit.hpp"
 #include "vault/people/people.hpp"
 #include "vault/people/subject_index.hpp"
@@ -26,6 +28,13 @@ namespace oubliette {
 struct PendingEntry {
     audit::Entry entry;
     std::optional<keys::SubjectNumber> subject;
+};
+
+// An entry of a disclosure. The reader derived the person's keys anyway, so it brings the one for
+// the pseudonym along; empty: the committer derives it.
+struct DisclosureEntry {
+    PendingEntry pending;
+    std::optional<crypto::SubKey> pseudonym_key;
 };
 
 // What the RAM index keeps of a 16-byte fingerprint.
@@ -53,6 +62,7 @@ struct Writing {
 
     void audit(PendingEntry entry);
     // The living person behind an application's id. Refuses: not_found, erased.
+    [[nodiscard]] Result<keys::SubjectNumber> find_number(std::string_view external_id) const;
     [[nodiscard]] Result<people::Person> find_person(std::string_view external_id);
     // A person with rows of its own; in the index after the commit.
     [[nodiscard]] people::Person create_person(std::string_view external_id);
@@ -60,6 +70,8 @@ struct Writing {
     void unindex(const IndexEntry& entry);
     // Writes the queue row of a revocation; submit it with Core::revoke() after the commit.
     void enqueue(const QueueRow& row);
+    // From here on in this transaction the person counts as erased.
+    void mark_erased(keys::SubjectNumber number);
 };
 
 class Core {
@@ -86,14 +98,15 @@ public:
     // Runs `work` in the next transaction; `done` after its commit, on the committer's thread.
     void submit(std::function<void(Writing&)> work, std::function<void(const Fault*)> done);
     // Makes the entries durable, then calls `done`: a disclosure waits for this.
-    void audit_then(std::vector<PendingEntry> entries, std::function<void(const Fault*)> done);
+    // The keys in the entries are wiped before `done`.
+    void audit_then(std::vector<DisclosureEntry> entries, std::function<void(const Fault*)> done);
 
     // ---- Revoking (KEYS 4.6). After the commit of the queue row. `recorded` runs when a keeper
     // durably knows.
     struct Revoking {
         QueueRow row;
-        std::optional<keys::SubjectNumber> subject;   // set: the person's rows go afterwards
-        std::vector<IndexEntry> index_entries;        // leave the index before FINAL
+        std::optional<keys::SubjectNumber> subject;  // set: the person's rows go afterwards
+        std::vector<IndexEntry> index_entries;       // leave the index before FINAL
         std::function<void(const ErasureRow&)> on_final;
     };
     void revoke(Revoking revoking, std::function<void(const Fault*)> recorded);
@@ -105,6 +118,10 @@ public:
     void append_entry(store::WriteView& view, PendingEntry& entry) { append(view, entry); }
     [[nodiscard]] std::uint64_t next_audit_index() const noexcept { return log_->next_index(); }
 
+    // Runs `work` in a transaction and waits. REQUIRES: not on the committer's thread; no snapshot
+    // is held on this one. Throws what the work or the commit throws.
+    void run_raw(Committer::Work work) { committer_->run(std::move(work)); }
+
     // Tells the keepers how far the data plane is. Throws Fault{storage}.
     void record_state() { write_state_record(); }
     [[nodiscard]] VaultStatus status() const;
@@ -114,6 +131,7 @@ public:
     const Clock& clock;
     keys::TenantId tenant = keys::kFirstTenant;
     std::string tenant_name;
+    BackupSettings backup_settings;
     std::unique_ptr<keys::KeyPlane> plane;
     std::unique_ptr<store::Store> store;
     std::unique_ptr<keys::LeafCache> leaves;
@@ -126,17 +144,24 @@ public:
 private:
     friend struct Writing;
 
+    struct IndexChange {
+        IndexEntry entry;
+        bool is_new = true;  // false: leaves the index
+    };
     // What one transaction adds to memory once it is durable.
     struct Group {
         std::map<std::string, keys::SubjectNumber, std::less<>> subjects;
-        std::vector<IndexEntry> index;
-        std::vector<IndexEntry> unindex;
+        std::set<keys::SubjectNumber> erased;  // accepted here, not submitted to the plane yet
+        std::vector<IndexChange> index;        // in order: a later work may undo an earlier one
     };
-    struct AuditNumbers {
-        std::uint64_t next = 0;
-        std::uint64_t end = 0;
+    // Within one transaction: items of one person tend to come together.
+    struct PseudonymKey {
+        keys::SubjectNumber subject;
+        std::optional<crypto::SubKey> key;  // empty: the person's keys are dead
     };
 
+    void start(const VaultOptions& options);
+    void stop() noexcept;
     void open_store(const VaultOptions& options);
     void accept_rollback(const store::ReadView& view);
     void start_committer();
@@ -146,6 +171,11 @@ private:
     [[nodiscard]] bool index_row(ByteView key, ByteView value);
 
     void append(store::WriteView& view, PendingEntry& pending);
+    void append_as(store::WriteView& view, PendingEntry& pending, const crypto::SubKey* key);
+    [[nodiscard]] const crypto::SubKey* pseudonym_key_of(keys::SubjectNumber subject);
+    // The person's next audit number; nullopt when the person's keys are dead.
+    [[nodiscard]] std::optional<std::uint64_t> take_audit_number(store::WriteView& view,
+                                                                 keys::SubjectNumber subject);
     void finish_group(store::WriteView& view);
     void end_group(bool is_committed);
     [[nodiscard]] keys::SubjectNumber next_number();
@@ -162,7 +192,9 @@ private:
     // ---- committer's thread only
     std::unique_ptr<audit::AuditLog> log_;
     Group group_;
-    std::unordered_map<std::uint64_t, AuditNumbers> audit_numbers_;
+    // Next number of a person; a multiple of kAuditReserve: none is reserved.
+    std::unordered_map<std::uint64_t, std::uint64_t> audit_numbers_;
+    std::optional<PseudonymKey> last_pseudonym_key_;  // of this transaction
     std::uint64_t next_number_ = 0;
     std::uint64_t lease_end_ = 0;
 
@@ -170,9 +202,9 @@ private:
     bool rolled_back_ = false;
     std::mutex record_mutex_;  // one writer of the state record at a time
     mutable std::mutex state_mutex_;
-    keys::StateRecord state_;          // as of the last commit
-    keys::StateRecord recorded_state_; // as of the last write to the keepers
-    std::uint64_t sequence_ = 0;       // of the transaction under way: committer's thread
+    keys::StateRecord state_;           // as of the last commit
+    keys::StateRecord recorded_state_;  // as of the last write to the keepers
+    std::uint64_t sequence_ = 0;        // of the transaction under way: committer's thread
 
     std::mutex forget_mutex_;
     std::vector<keys::RequestId> to_forget_;  // final and durable; keepers may forget them
@@ -186,15 +218,5 @@ private:
     std::thread house_;
     std::unique_ptr<Committer> committer_;
 };
-
-// Rows of table meta.
-struct MetaRow {
-    static constexpr std::string_view kFormat = "format";      // u32 = 1
-    static constexpr std::string_view kVault = "vault";        // vault id 16
-    static constexpr std::string_view kTenant = "tenant";      // name
-    static constexpr std::string_view kSequence = "sequence";  // generation:u32 | sequence:u64
-    static constexpr std::string_view kReady = "ready";        // u8 = 1, written last by init
-};
-inline constexpr std::uint32_t kDataFormat = 1;
 
 }  // namespace oubliette

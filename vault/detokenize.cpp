@@ -10,10 +10,49 @@ std::uint8_t rank_of(const policy::Gate& gate, const Disclosed& disclosed) {
                      : std::uint8_t{0};
 }
 
-// Runs `build` and hands its answer out when the audit entries are durable.
+// Which values of a field to show. A field without any is asked for all the same, so that the
+// policy's refusal comes before the news that there is nothing.
+std::vector<std::uint32_t> salts_of(Core& core, Disclosing& disclosing, keys::SubjectNumber number,
+                                    policy::FieldId field) {
+    std::vector<std::uint32_t> salts;
+    if (disclosing.gate()->field_rule(field)->many_values()) {
+        for (const auto& value : core.people->open_values(disclosing.view(), number, field)) {
+            salts.push_back(value.salt32);
+        }
+    }
+    if (salts.empty()) salts.push_back(0);
+    return salts;
+}
+
+// `number` is looked up once, but only for a caller who may see a field at all.
+ReadItem read_field(Core& core, Disclosing& disclosing, std::string_view subject,
+                    std::string_view name, std::optional<Result<keys::SubjectNumber>>& number) {
+    ReadItem item;
+    item.field = name;
+    const auto field = disclosing.gate()->find_field(name);
+    item.refusal = field ? disclosing.check_field(*field) : std::optional{Refusal::field_unknown};
+    if (item.refusal) return item;
+    if (!number) number.emplace(core.find_number(disclosing.view(), subject));
+    if (!*number) {
+        item.refusal = number->error();
+        return item;
+    }
+    for (const std::uint32_t salt : salts_of(core, disclosing, **number, *field)) {
+        auto shown = disclosing.disclose(**number, *field, salt);
+        if (shown) {
+            item.values.push_back(std::move(*shown));
+        } else {
+            item.refusal = shown.error();
+        }
+    }
+    // What is shown is a disclosure and is recorded as one, also when another value has ended.
+    if (!item.values.empty()) item.refusal.reset();
+    return item;
+}
+
+// Hands the answer out when the audit entries are durable.
 template <class Answer>
-void answer_after_audit(Disclosing& disclosing, std::shared_ptr<Answer> answer,
-                        Done<Answer> done) {
+void answer_after_audit(Disclosing& disclosing, std::shared_ptr<Answer> answer, Done<Answer> done) {
     disclosing.finish([answer = std::move(answer), done = std::move(done)](const Fault* fault) {
         if (fault != nullptr) return done(Refusal::audit_unavailable, fault);
         done(std::move(*answer), nullptr);
@@ -24,11 +63,11 @@ void answer_after_audit(Disclosing& disclosing, std::shared_ptr<Answer> answer,
 
 void Vault::detokenize(const Caller& caller, const DetokenizeRequest& request,
                        Done<DetokenizeAnswer> done) {
-    Disclosing disclosing{*core_, caller, audit::Action::detokenize, request.purpose,
-                          request.want};
+    Disclosing disclosing{*core_, caller, audit::Action::detokenize, request.purpose, request.want};
     auto answer = std::make_shared<DetokenizeAnswer>();
     answer->gate = disclosing.gate();
     answer->items.reserve(request.tokens.size());
+    disclosing.reserve(request.tokens.size());
     for (const std::string_view text : request.tokens) {
         const auto token = disclosing.open_token(text);
         if (!token) {
@@ -36,8 +75,8 @@ void Vault::detokenize(const Caller& caller, const DetokenizeRequest& request,
             answer->items.emplace_back(token.error());
             continue;
         }
-        auto shown = disclosing.disclose(token->subject, policy::FieldId{token->field},
-                                         token->salt32);
+        auto shown =
+            disclosing.disclose(token->subject, policy::FieldId{token->field}, token->salt32);
         if (shown) {
             disclosing.note(token->subject, token->field, std::nullopt,
                             rank_of(*answer->gate, *shown));
@@ -54,57 +93,24 @@ void Vault::read(const Caller& caller, const ReadRequest& request, Done<ReadAnsw
     Disclosing disclosing{*core_, caller, audit::Action::read, request.purpose, {}};
     auto answer = std::make_shared<ReadAnswer>();
     answer->gate = disclosing.gate();
-    // The person is looked up once, but only for a caller who may see a field at all.
     std::optional<Result<keys::SubjectNumber>> number;
-    bool is_anything_known = false;
-    Refusal person_refusal = Refusal::not_found;
     for (const std::string_view name : request.fields) {
-        ReadItem item;
-        item.field = name;
-        const auto field = disclosing.gate()->find_field(name);
-        if (!field) {
-            item.refusal = Refusal::field_unknown;
-        } else {
-            item.refusal = disclosing.check_field(*field);
-        }
-        if (!item.refusal && !number) {
-            number.emplace(core_->find_number(disclosing.view(), request.subject));
-        }
-        if (!item.refusal && !*number) {
-            item.refusal = person_refusal = number->error();
-        } else if (!item.refusal) {
-            is_anything_known = true;
-            const bool is_many = disclosing.gate()->field_rule(*field)->many_values();
-            std::vector<std::uint32_t> salts{0};
-            if (is_many) {
-                salts.clear();
-                for (const auto& value :
-                     core_->people->open_values(disclosing.view(), **number, *field)) {
-                    salts.push_back(value.salt32);
-                }
-                if (salts.empty()) item.refusal = Refusal::not_found;
-            }
-            for (const std::uint32_t salt : salts) {
-                auto shown = disclosing.disclose(**number, *field, salt);
-                if (shown) {
-                    item.values.push_back(std::move(*shown));
-                } else {
-                    item.refusal = shown.error();
-                }
-            }
-        }
+        const auto field = answer->gate->find_field(name);
+        ReadItem item = read_field(*core_, disclosing, request.subject, name, number);
         const std::uint8_t rank =
             item.values.empty() ? std::uint8_t{0} : rank_of(*answer->gate, item.values.front());
         const bool is_known = number && *number;
         disclosing.note(is_known ? std::optional{**number} : std::nullopt,
-                        field ? static_cast<std::uint16_t>(*field) : std::uint16_t{0},
-                        item.refusal, rank);
+                        field ? static_cast<std::uint16_t>(*field) : std::uint16_t{0}, item.refusal,
+                        rank);
         answer->items.push_back(std::move(item));
     }
-    const bool is_person_missing = number && !*number && !is_anything_known;
-    if (!is_person_missing) return answer_after_audit(disclosing, std::move(answer), std::move(done));
-    disclosing.finish([person_refusal, done = std::move(done)](const Fault* fault) {
-        done(fault == nullptr ? person_refusal : Refusal::audit_unavailable, fault);
+    const bool is_person_missing = number && !*number;
+    if (!is_person_missing) {
+        return answer_after_audit(disclosing, std::move(answer), std::move(done));
+    }
+    disclosing.finish([refusal = number->error(), done = std::move(done)](const Fault* fault) {
+        done(fault == nullptr ? refusal : Refusal::audit_unavailable, fault);
     });
 }
 

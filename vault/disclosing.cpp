@@ -86,17 +86,22 @@ Disclosing::Disclosing(Core& core, const Caller& caller, audit::Action action,
 }
 
 Result<tokens::TokenPayload> Disclosing::open_token(std::string_view text) {
-    const auto kid = tokens::parse_kid(text);
-    if (!kid) return Refusal::not_found;
-    if (!token_keys_ || token_keys_->first != *kid) {
+    tokens::TokenScope scope{core_.tenant, static_cast<std::uint16_t>(caller_.recipient), 0};
+    std::optional<tokens::TokenPayload> payload;
+    if (token_keys_) {  // nearly all tokens of a batch have one kid: then they are decoded once
+        scope.kid = token_keys_->first;
+        payload = tokens::open_token(token_keys_->second, scope, text);
+    }
+    if (!payload) {
+        const auto kid = tokens::parse_kid(text);
+        if (!kid || (token_keys_ && token_keys_->first == *kid)) return Refusal::not_found;
         auto keys = core_.token_keys(caller_.recipient, *kid);
         if (!keys) return Refusal::not_found;
         token_keys_.emplace(*kid, std::move(*keys));
+        scope.kid = *kid;
+        payload = tokens::open_token(token_keys_->second, scope, text);
+        if (!payload) return Refusal::not_found;
     }
-    const tokens::TokenScope scope{core_.tenant, static_cast<std::uint16_t>(caller_.recipient),
-                                   *kid};
-    const auto payload = tokens::open_token(token_keys_->second, scope, text);
-    if (!payload) return Refusal::not_found;
     const bool is_over = payload->expiry.seconds != 0 && now_ >= payload->expiry;
     if (is_over) return Refusal::not_found;
     return *payload;
@@ -111,7 +116,7 @@ std::optional<Refusal> Disclosing::check_field(policy::FieldId field) const {
 
 const Result<policy::SubjectState>& Disclosing::state_of(keys::SubjectNumber number) {
     if (last_number_ != number) {
-        last_state_ = core_.people->load_state(*view_, *gate_, number);
+        last_state_ = core_.people->load_state(*view_, *gate_, number, last_pseudonym_key_);
         last_number_ = number;
     }
     return last_state_;
@@ -155,9 +160,11 @@ Result<Disclosed> Disclosing::disclose(keys::SubjectNumber number, policy::Field
 
 void Disclosing::note(std::optional<keys::SubjectNumber> subject, std::uint16_t field,
                       std::optional<Refusal> refusal, std::uint8_t transform) {
-    PendingEntry pending;
-    pending.subject = subject;
-    audit::Entry& entry = pending.entry;
+    DisclosureEntry& noted = entries_.emplace_back();
+    noted.pending.subject = subject;
+    const bool has_key = subject && last_number_ == subject && last_pseudonym_key_;
+    if (has_key) noted.pseudonym_key = last_pseudonym_key_->duplicate();
+    audit::Entry& entry = noted.pending.entry;
     entry.action = action_;
     entry.refusal = refusal;
     entry.transform = transform;
@@ -169,15 +176,12 @@ void Disclosing::note(std::optional<keys::SubjectNumber> subject, std::uint16_t 
     entry.policy_version = gate_->version();
     entry.field = field;
     if (refusal) entry.failed_steps = failed_step_bit(*refusal);
-    entries_.push_back(pending);
 }
 
 void Disclosing::finish(std::function<void(const Fault*)> done) {
     view_.reset();
-    core_.audit_then(std::move(entries_),
-                     [ticket = std::move(ticket_), done = std::move(done)](const Fault* fault) {
-                         done(fault);
-                     });
+    core_.audit_then(std::move(entries_), [ticket = std::move(ticket_), done = std::move(done)](
+                                              const Fault* fault) { done(fault); });
 }
 
 }  // namespace oubliette

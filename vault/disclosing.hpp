@@ -17,6 +17,9 @@ public:
     // Steps 2-4 and 6, the same for all items.
     [[nodiscard]] const std::optional<Refusal>& refusal() const noexcept { return refusal_; }
 
+    // Room for so many items, so that keys are not moved about.
+    void reserve(std::size_t item_count) { entries_.reserve(item_count); }
+
     // Step 1: the caller's own token. Refuses: not_found.
     [[nodiscard]] Result<tokens::TokenPayload> open_token(std::string_view text);
 
@@ -38,9 +41,7 @@ public:
     // Ends the snapshot and makes the entries durable; then `done`.
     void finish(std::function<void(const Fault*)> done);
 
-    [[nodiscard]] const std::shared_ptr<const policy::Gate>& gate() const noexcept {
-        return gate_;
-    }
+    [[nodiscard]] const std::shared_ptr<const policy::Gate>& gate() const noexcept { return gate_; }
     [[nodiscard]] const store::ReadView& view() const noexcept { return *view_; }
     [[nodiscard]] Timestamp now() const noexcept { return now_; }
 
@@ -57,11 +58,12 @@ private:
     std::optional<Refusal> refusal_;
     policy::CellIndex cell_;
     std::optional<policy::TransformIndex> want_;
-    std::vector<PendingEntry> entries_;
+    std::vector<DisclosureEntry> entries_;
 
     // Items of one person tend to come together.
     std::optional<keys::SubjectNumber> last_number_;
     Result<policy::SubjectState> last_state_ = Refusal::not_found;
+    std::optional<crypto::SubKey> last_pseudonym_key_;
     std::optional<std::pair<std::uint16_t, tokens::TokenKeys>> token_keys_;
 };
 

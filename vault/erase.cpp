@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <set>
+
 #include "vault/core.hpp"
 #include "vault/tables.hpp"
 
@@ -6,15 +9,11 @@ namespace {
 
 // What the committing work found; handed on after the commit.
 struct ErasureWork {
+    std::optional<keys::SubjectNumber> number;
     std::optional<Refusal> refusal;
     ErasureAnswer answer;
     Core::Revoking revoking;
 };
-
-// Commitment to the external id that only the holder of `opening` can open (KEYS 5.5).
-crypto::Hash commitment_of(const ByteArray<32>& opening, std::string_view external_id) {
-    return crypto::sha256({bytes_of("obl/rcpt/1"), opening, bytes_of(external_id)});
-}
 
 void note(Writing& writing, const Caller& caller, audit::Action action,
           std::optional<keys::SubjectNumber> subject, std::optional<Refusal> refusal,
@@ -39,27 +38,50 @@ std::vector<IndexEntry> index_entries_of(Writing& writing, keys::SubjectNumber n
         const auto fingerprint = writing.core.fingerprint(0, bytes_of(external_id));
         entries.push_back({0, index_fingerprint(fingerprint), number});
     }
-    const Bytes prefix = only
-                             ? people::field_prefix(people.tenant(), number, people::RowKind::value,
-                                                    static_cast<std::uint16_t>(*only))
-                             : people::row_key(people.tenant(), number, people::RowKind::value);
+    const people::RowKey prefix =
+        only ? people::field_prefix(people.tenant(), number, people::RowKind::value,
+                                    static_cast<std::uint16_t>(*only))
+             : people::row_key(people.tenant(), number, people::RowKind::value);
     writing.view.scan(Tables::kPeople, prefix, {}, [&](ByteView key, ByteView row) {
-        if (const auto truth = people.index_truth(number, key, row)) {
-            entries.push_back(
-                {people::field_item_of(key).field, index_fingerprint(truth->fingerprint), number});
+        try {
+            const auto truth = people.index_truth(number, key, row);
+            const std::uint16_t field = people::field_item_of(key).field;
+            if (truth) entries.push_back({field, index_fingerprint(truth->fingerprint), number});
+        } catch (const Fault& fault) {
+            // An entry that no row proves finds nobody.
+            if (fault.kind() != FaultKind::corrupt) throw;
         }
         return true;
     });
     return entries;
 }
 
+// Items that have a row. After a second rollback some lie between skipped ones.
+std::set<std::uint32_t> items_in_use(Writing& writing, keys::SubjectNumber number) {
+    std::set<std::uint32_t> items;
+    for (const auto kind : {people::RowKind::value, people::RowKind::marker}) {
+        const people::RowKey prefix = people::row_key(writing.core.tenant, number, kind);
+        writing.view.scan(Tables::kPeople, prefix, {}, [&items](ByteView key, ByteView) {
+            items.insert(people::field_item_of(key).item);
+            return true;
+        });
+    }
+    return items;
+}
+
 // Numbers a rollback skipped die with the person's next puncture; whole blocks of 64 by one prefix.
 void add_skipped(std::vector<keys::Path>& paths, const keys::Path& person,
-                 const people::PersonRow& row) {
+                 const people::PersonRow& row, const std::set<std::uint32_t>& in_use) {
     for (std::uint32_t item = row.skipped_from; item < row.skipped_to;) {
+        if (in_use.contains(item)) {
+            ++item;
+            continue;
+        }
         const keys::Path leaf = keys::item_path(person, item);
-        const bool is_block =
-            leaf.bits() > 60 && leaf.slice(leaf.bits() - 6, 6) == 0 && item + 64 <= row.skipped_to;
+        const auto next_in_use = in_use.lower_bound(item);
+        const bool is_block = leaf.bits() > 60 && leaf.slice(leaf.bits() - 6, 6) == 0 &&
+                              item + 64 <= row.skipped_to &&
+                              (next_in_use == in_use.end() || *next_in_use >= item + 64);
         paths.push_back(is_block ? leaf.prefix(leaf.bits() - 6) : leaf);
         item += is_block ? 64 : 1;
     }
@@ -73,7 +95,12 @@ void add_superseded(Writing& writing, std::vector<keys::Path>& paths, const keys
         if (!row) throw Fault{FaultKind::corrupt, "a waiting revocation is damaged"};
         if (row->revocation.scope != keys::RevocationScope::superseded) return true;
         for (const keys::Path& path : row->revocation.addresses) {
-            if (person.is_prefix_of(path)) paths.push_back(path);
+            const auto covers = [&path](const keys::Path& named) {
+                return named.is_prefix_of(path);
+            };
+            if (person.is_prefix_of(path) && std::ranges::none_of(paths, covers)) {
+                paths.push_back(path);
+            }
         }
         return true;
     });
@@ -99,10 +126,11 @@ void accept(Writing& writing, const Caller& caller, std::string_view subject, Gr
     row.commitment = revocation.opening_commitment;
     row.blind = revocation.blind;
     row.audit_index = writing.core.next_audit_index();
-    writing.view.put(Tables::kErasures, row.id, encode(row));
+    write_erasure(writing.view, row);
+    // The entry of an erasure names nobody: its request id leads to the receipt.
     const bool is_field = revocation.scope == keys::RevocationScope::field;
     note(writing, caller, is_field ? audit::Action::delete_field : audit::Action::erase_accepted,
-         std::nullopt, std::nullopt, row.id);
+         is_field ? outcome.number : std::nullopt, std::nullopt, row.id);
     outcome.answer.first = true;
 }
 
@@ -118,16 +146,18 @@ void erase_in(Writing& writing, const Caller& caller, std::string_view subject, 
         outcome.refusal = Refusal::role_denied;
         return;
     }
-    const auto person = writing.find_person(subject);
-    if (!person) {
-        outcome.refusal = person.error();
+    // Only the number: damaged rows must not keep anybody from being erased.
+    const auto number = writing.find_number(subject);
+    if (!number) {
+        outcome.refusal = number.error();
         return;
     }
-    outcome.revoking.subject = person->number;
+    outcome.revoking.subject = *number;
+    outcome.number = *number;
+    writing.mark_erased(*number);
     outcome.revoking.row.revocation.scope = keys::RevocationScope::subject;
-    outcome.revoking.row.revocation.addresses = {writing.core.people->path_of(person->number)};
-    outcome.revoking.index_entries =
-        index_entries_of(writing, person->number, subject, std::nullopt);
+    outcome.revoking.row.revocation.addresses = {writing.core.people->path_of(*number)};
+    outcome.revoking.index_entries = index_entries_of(writing, *number, subject, std::nullopt);
     accept(writing, caller, subject, ground, outcome);
 }
 
@@ -158,12 +188,13 @@ void delete_field_in(Writing& writing, const Caller& caller, const FieldDeletion
         outcome.refusal = person.error();
         return;
     }
+    outcome.number = person->number;
     const policy::FieldId field = *writing.gate->find_field(deletion.field);
     const people::People& people = *writing.core.people;
     const keys::Path path = people.path_of(person->number);
     auto& addresses = outcome.revoking.row.revocation.addresses;
     std::vector<Bytes> rows;
-    const Bytes prefix = people::field_prefix(
+    const people::RowKey prefix = people::field_prefix(
         people.tenant(), person->number, people::RowKind::value, static_cast<std::uint16_t>(field));
     writing.view.scan(Tables::kPeople, prefix, {}, [&](ByteView key, ByteView) {
         addresses.push_back(keys::item_path(path, people::field_item_of(key).item));
@@ -178,8 +209,8 @@ void delete_field_in(Writing& writing, const Caller& caller, const FieldDeletion
          index_entries_of(writing, person->number, deletion.subject, field)) {
         writing.unindex(entry);
     }
+    add_skipped(addresses, path, person->row, items_in_use(writing, person->number));
     add_superseded(writing, addresses, path);
-    add_skipped(addresses, path, person->row);
     if (person->row.skipped_to != 0) {
         person->row.skipped_from = person->row.skipped_to = 0;
         person->changed = true;
@@ -228,7 +259,7 @@ void Vault::delete_field(const Caller& caller, std::string_view subject, std::st
         *outcome = {};
         delete_field_in(writing, caller, {subject, field, purpose}, *outcome);
         if (!outcome->refusal) return;
-        note(writing, caller, audit::Action::delete_field, std::nullopt, outcome->refusal, {});
+        note(writing, caller, audit::Action::delete_field, outcome->number, outcome->refusal, {});
     };
     core_->submit(work, [this, outcome, done = std::move(done),
                          on_final = std::move(on_final)](const Fault* fault) {

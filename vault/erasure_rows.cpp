@@ -4,12 +4,14 @@
 #include <array>
 
 #include "crypto/encoding.hpp"
+#include "vault/tables.hpp"
 
 namespace oubliette {
 namespace {
 
 constexpr std::uint8_t kFormat = 1;
 constexpr std::string_view kIdPrefix = "er_";
+constexpr std::size_t kPieceSize = 60'000;  // bytes
 
 struct GroundName {
     Ground ground;
@@ -78,11 +80,11 @@ void encode_finality(ByteWriter& out, const keys::Finality& finality) {
         .bytes(finality.hash_after)
         .le64(finality.request_index)
         .le64(finality.request_count);
-    out.le16(static_cast<std::uint16_t>(finality.request_proof.size()));
+    out.le32(static_cast<std::uint32_t>(finality.request_proof.size()));
     for (const crypto::Hash& hash : finality.request_proof) out.bytes(hash);
-    out.le16(static_cast<std::uint16_t>(finality.acknowledgements.size()));
+    out.le32(static_cast<std::uint32_t>(finality.acknowledgements.size()));
     for (const auto& ack : finality.acknowledgements) encode_acknowledgement(out, ack);
-    out.le16(static_cast<std::uint16_t>(finality.chain.size()));
+    out.le32(static_cast<std::uint32_t>(finality.chain.size()));
     for (const auto& row : finality.chain) encode_chain_row(out, row);
 }
 
@@ -93,16 +95,74 @@ keys::Finality decode_finality(ByteReader& in) {
     finality.hash_after = in.array<32>();
     finality.request_index = in.le64();
     finality.request_count = in.le64();
-    for (std::size_t n = in.le16(); n > 0 && in.ok(); --n) {
+    for (std::size_t n = in.le32(); n > 0 && in.ok(); --n) {
         finality.request_proof.push_back(in.array<32>());
     }
-    for (std::size_t n = in.le16(); n > 0 && in.ok(); --n) {
+    for (std::size_t n = in.le32(); n > 0 && in.ok(); --n) {
         finality.acknowledgements.push_back(decode_acknowledgement(in));
     }
-    for (std::size_t n = in.le16(); n > 0 && in.ok(); --n) {
+    for (std::size_t n = in.le32(); n > 0 && in.ok(); --n) {
         finality.chain.push_back(decode_chain_row(in));
     }
     return finality;
+}
+
+bool is_scope(std::uint8_t number) noexcept {
+    return number >= 1 && number <= 7;
+}
+
+bool is_ground(std::uint16_t number) noexcept {
+    return number < kGrounds.size();
+}
+
+// ---- Pieces: a row may be longer than one value of the store.
+
+Bytes piece_key(const keys::RequestId& id, std::uint16_t piece) {
+    Bytes key;
+    ByteWriter{key}.bytes(id).be16(piece);
+    return key;
+}
+
+void remove_pieces(store::WriteView& view, store::TableId table, const keys::RequestId& id,
+                   std::uint16_t from) {
+    while (view.remove(table, piece_key(id, from))) ++from;
+}
+
+void put_pieces(store::WriteView& view, store::TableId table, const keys::RequestId& id,
+                ByteView row) {
+    std::uint16_t piece = 0;
+    for (ByteView rest = row; !rest.empty(); ++piece) {
+        const ByteView front = rest.first(std::min(rest.size(), kPieceSize));
+        view.put(table, piece_key(id, piece), front);
+        rest = rest.subspan(front.size());
+    }
+    remove_pieces(view, table, id, piece);
+}
+
+// Calls `visit` with each whole row whose key begins with `prefix`.
+void scan_pieces(const store::ReadView& view, store::TableId table, ByteView prefix,
+                 FunctionRef<void(const keys::RequestId& id, ByteView row)> visit) {
+    keys::RequestId id{};
+    Bytes row;
+    std::uint16_t next = 0;
+    view.scan(table, prefix, {}, [&](ByteView key, ByteView value) {
+        ByteReader in{key};
+        const auto this_id = in.array<16>();
+        const std::uint16_t piece = in.be16();
+        if (piece == 0) {
+            if (!row.empty()) visit(id, row);
+            id = this_id;
+            row.clear();
+            next = 0;
+        }
+        if (!in.finished() || this_id != id || piece != next) {
+            throw Fault{FaultKind::corrupt, "a piece of an erasure's row is missing"};
+        }
+        ++next;
+        row.insert(row.end(), value.begin(), value.end());
+        return true;
+    });
+    if (!row.empty()) visit(id, row);
 }
 
 }  // namespace
@@ -134,7 +194,12 @@ std::string_view name_of(Ground ground) noexcept {
     return found == kGrounds.end() ? "other" : found->name;
 }
 
+crypto::Hash commitment_of(const ByteArray<32>& opening, std::string_view external_id) noexcept {
+    return crypto::sha256({bytes_of("obl/rcpt/1"), opening, bytes_of(external_id)});
+}
+
 Bytes encode(const ErasureRow& row) {
+    OBL_ASSERT((row.state == ErasureState::final) == row.finality.has_value());
     Bytes out;
     ByteWriter writer{out};
     writer.u8(kFormat)
@@ -156,10 +221,13 @@ std::optional<ErasureRow> decode_erasure_row(const keys::RequestId& id, ByteView
     ErasureRow row;
     row.id = id;
     const std::uint8_t format = in.u8();
-    row.scope = static_cast<keys::RevocationScope>(in.u8());
-    row.state = static_cast<ErasureState>(in.u8());
-    in.u8();
-    row.ground = static_cast<Ground>(in.le16());
+    const std::uint8_t scope = in.u8();
+    row.scope = static_cast<keys::RevocationScope>(scope);
+    const std::uint8_t state = in.u8();
+    row.state = static_cast<ErasureState>(state);
+    const std::uint8_t reserved = in.u8();
+    const std::uint16_t ground = in.le16();
+    row.ground = static_cast<Ground>(ground);
     row.accepted.seconds = in.le32();
     row.finished.seconds = in.le32();
     row.commitment = in.array<32>();
@@ -169,7 +237,9 @@ std::optional<ErasureRow> decode_erasure_row(const keys::RequestId& id, ByteView
         row.finality = decode_finality(in);
         row.finality->irrecoverable_after = row.finished;
     }
-    if (!in.finished() || format != kFormat) return std::nullopt;
+    const bool is_known = format == kFormat && is_scope(scope) && is_ground(ground) &&
+                          (state == 1 || state == 2) && reserved == 0;
+    if (!in.finished() || !is_known) return std::nullopt;
     return row;
 }
 
@@ -183,7 +253,7 @@ Bytes encode(const QueueRow& row) {
         .le32(row.due.seconds)
         .bytes(revocation.opening_commitment)
         .bytes(revocation.blind)
-        .le16(static_cast<std::uint16_t>(revocation.addresses.size()));
+        .le32(static_cast<std::uint32_t>(revocation.addresses.size()));
     for (const keys::Path& path : revocation.addresses) writer.bytes(path.encode());
     return out;
 }
@@ -193,18 +263,50 @@ std::optional<QueueRow> decode_queue_row(const keys::RequestId& id, ByteView val
     QueueRow row;
     row.revocation.id = id;
     const std::uint8_t format = in.u8();
-    row.revocation.scope = static_cast<keys::RevocationScope>(in.u8());
+    const std::uint8_t scope = in.u8();
+    row.revocation.scope = static_cast<keys::RevocationScope>(scope);
     row.revocation.ground = in.le16();
     row.due.seconds = in.le32();
     row.revocation.opening_commitment = in.array<32>();
     row.revocation.blind = in.array<32>();
-    for (std::size_t n = in.le16(); n > 0; --n) {
+    for (std::size_t n = in.le32(); n > 0; --n) {
         keys::Path path;
         if (!keys::Path::decode(in.bytes(11), &path)) return std::nullopt;
         row.revocation.addresses.push_back(path);
     }
-    if (!in.finished() || format != kFormat) return std::nullopt;
+    if (!in.finished() || format != kFormat || !is_scope(scope)) return std::nullopt;
     return row;
+}
+
+void write_erasure(store::WriteView& view, const ErasureRow& row) {
+    put_pieces(view, Tables::kErasures, row.id, encode(row));
+}
+
+std::optional<ErasureRow> read_erasure(const store::ReadView& view, const keys::RequestId& id) {
+    std::optional<ErasureRow> found;
+    scan_pieces(view, Tables::kErasures, id, [&found](const keys::RequestId& key, ByteView row) {
+        found = decode_erasure_row(key, row);
+        if (!found) throw Fault{FaultKind::corrupt, "an erasure's row is damaged"};
+    });
+    return found;
+}
+
+void write_queued(store::WriteView& view, const QueueRow& row) {
+    put_pieces(view, Tables::kQueue, row.revocation.id, encode(row));
+}
+
+void remove_queued(store::WriteView& view, const keys::RequestId& id) {
+    remove_pieces(view, Tables::kQueue, id, 0);
+}
+
+std::vector<QueueRow> read_queue(const store::ReadView& view) {
+    std::vector<QueueRow> rows;
+    scan_pieces(view, Tables::kQueue, {}, [&rows](const keys::RequestId& id, ByteView value) {
+        auto row = decode_queue_row(id, value);
+        if (!row) throw Fault{FaultKind::corrupt, "a waiting revocation is damaged"};
+        rows.push_back(std::move(*row));
+    });
+    return rows;
 }
 
 std::string erasure_id_text(const keys::RequestId& id) {

@@ -6,23 +6,28 @@
 #include "crypto/byte_io.hpp"
 #include "vault/clock.hpp"
 #include "vault/keys/key_plane.hpp"
+#include "vault/store/store.hpp"
 
 // What the data plane remembers of erasures, and of every revocation that is not final yet. No
 // external id, no value; a subject number only while the revocation waits.
 //
-//   table erasures: request id:16 ->
+//   tables erasures and queue: request id:16 | piece:u16be -> at most 60,000 bytes of the row: the
+//     receipt of an erasure that waited for a keeper has 176 bytes for each epoch meanwhile
 //     erasure := format:u8 = 1 | scope:u8 | state:u8 | 0 | ground:u16 | accepted:u32 | final:u32 |
 //                commitment C:32 | blind r2:32 | audit index:u64 | finality (only when final)
 //     finality := epoch:u64 | hash before:32 | hash after:32 | request index:u64 |
-//                 request count:u64 | n:u16 | n x proof hash:32 | n:u16 | n x acknowledgement |
-//                 n:u16 | n x chain row
+//                 request count:u64 | n:u32 | n x proof hash:32 | n:u32 | n x acknowledgement |
+//                 n:u32 | n x chain row
 //     acknowledgement := keeper:16 | public key:32 | class:u8 | term:u64 | epoch:u64 | prev_h:32 |
 //                 h:32 | request root:32 | members:32 | signature:64
 //     chain row := epoch:u64 | term:u64 | prev_h:32 | H(root slot):32 | members:32 |
 //                 request root:32 | h:32
-//   table queue: request id:16 ->
 //     queue := format:u8 = 1 | scope:u8 | ground:u16 | due:u32 | commitment:32 | blind:32 |
-//              n:u16 | n x path 11
+//              n:u32 | n x path 11
+//
+//   commitment C := SHA-256("obl/rcpt/1" | opening r:32 | external id); r is stored nowhere
+//
+// DO NOT CHANGE: they are on disk and in backups. Decoding refuses anything but the one encoding.
 
 namespace oubliette {
 
@@ -42,6 +47,10 @@ enum class Ground : std::uint16_t {
 [[nodiscard]] Ground parse_ground(std::string_view name) noexcept;
 [[nodiscard]] std::string_view name_of(Ground ground) noexcept;
 
+// C of KEYS 5.5: binds a receipt to an external id for whoever has `opening`, and for nobody else.
+[[nodiscard]] crypto::Hash commitment_of(const ByteArray<32>& opening,
+                                         std::string_view external_id) noexcept;
+
 struct ErasureRow {
     keys::RequestId id{};
     keys::RevocationScope scope = keys::RevocationScope::subject;
@@ -55,6 +64,7 @@ struct ErasureRow {
     std::optional<keys::Finality> finality;
 };
 
+// REQUIRES: `finality` is set exactly when the state is final.
 [[nodiscard]] Bytes encode(const ErasureRow& row);
 [[nodiscard]] std::optional<ErasureRow> decode_erasure_row(const keys::RequestId& id,
                                                            ByteView value);
@@ -65,6 +75,15 @@ struct QueueRow {
 };
 [[nodiscard]] Bytes encode(const QueueRow& row);
 [[nodiscard]] std::optional<QueueRow> decode_queue_row(const keys::RequestId& id, ByteView value);
+
+// ---- In the store. Reading throws Fault{corrupt} for a row that is damaged.
+void write_erasure(store::WriteView& view, const ErasureRow& row);
+[[nodiscard]] std::optional<ErasureRow> read_erasure(const store::ReadView& view,
+                                                     const keys::RequestId& id);
+void write_queued(store::WriteView& view, const QueueRow& row);
+void remove_queued(store::WriteView& view, const keys::RequestId& id);
+// In order of request ids.
+[[nodiscard]] std::vector<QueueRow> read_queue(const store::ReadView& view);
 
 // "er_" and 32 hex digits.
 [[nodiscard]] std::string erasure_id_text(const keys::RequestId& id);

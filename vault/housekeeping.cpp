@@ -10,8 +10,8 @@ namespace oubliette {
 namespace {
 
 constexpr auto kHouseInterval = std::chrono::seconds{1};
-constexpr unsigned kStateRecordEvery = 5;   // intervals; KEYS 4.6 allows 10 s after a commit
-constexpr unsigned kSupersededEvery = 60;   // intervals
+constexpr unsigned kStateRecordEvery = 5;  // intervals; KEYS 4.6 allows 10 s after a commit
+constexpr unsigned kSupersededEvery = 60;  // intervals
 
 }  // namespace
 
@@ -115,20 +115,14 @@ void Core::forget_finished() {
 // Values that were replaced lose their keys in one group, not one by one.
 void Core::submit_due_superseded() {
     std::vector<QueueRow> due;
-    {
-        const auto view = store->read();
-        view->scan(Tables::kQueue, {}, {}, [&](ByteView key, ByteView value) {
-            auto row = decode_queue_row(ByteReader{key}.array<16>(), value);
-            if (!row) throw Fault{FaultKind::corrupt, "a waiting revocation is damaged"};
-            const bool is_superseded =
-                row->revocation.scope == keys::RevocationScope::superseded;
-            if (!is_superseded || row->due > now()) return true;
-            if (superseded_submitted_.insert(row->revocation.id).second) {
-                due.push_back(std::move(*row));
-            }
-            return true;
-        });
+    std::set<keys::RequestId> submitted;  // only what still waits: the others are done
+    for (QueueRow& row : read_queue(*store->read())) {
+        const bool is_superseded = row.revocation.scope == keys::RevocationScope::superseded;
+        if (!is_superseded || row.due > now()) continue;
+        submitted.insert(row.revocation.id);
+        if (!superseded_submitted_.contains(row.revocation.id)) due.push_back(std::move(row));
     }
+    superseded_submitted_ = std::move(submitted);
     for (QueueRow& row : due) {
         Revoking revoking;
         revoking.row = std::move(row);

@@ -28,7 +28,22 @@ Bytes name_key(NameKind kind, std::string_view name) {
 }
 
 // Slots are bits of a mask and begin at 0; everywhere else 0 means "none".
-std::uint64_t first_id(NameKind kind) noexcept { return kind == NameKind::slot ? 0 : 1; }
+std::uint64_t first_id(NameKind kind) noexcept {
+    return kind == NameKind::slot ? 0 : 1;
+}
+
+// The highest one that addresses and masks can hold.
+std::uint64_t last_id(NameKind kind) noexcept {
+    switch (kind) {
+    case NameKind::slot: return keys::kMarkerNotPaused - 1;
+    case NameKind::recipient:
+    case NameKind::category: return 0x3FFE;
+    case NameKind::field:
+    case NameKind::purpose:
+    case NameKind::region: return 0xFFFE;
+    }
+    return 0;
+}
 
 // Names that are stored already.
 class StoredNames final : public policy::NameIds {
@@ -58,6 +73,10 @@ public:
                                     static_cast<std::uint16_t>(kind), 0};
         auto& next = next_[key];
         if (next == 0) next = std::max(plane_.read_register(key), first_id(kind));
+        if (next > last_id(kind)) {
+            throw Fault{FaultKind::configuration,
+                        "no numbers are left for new names of this kind; use published names"};
+        }
         const auto id = static_cast<std::uint16_t>(next++);
         Bytes value;
         ByteWriter{value}.le16(id);
@@ -131,17 +150,23 @@ void Policies::load(const store::ReadView& view, Timestamp now) {
 
 bool Policies::refresh(Timestamp now) {
     const std::uint64_t floor = plane_.read_register(floor_key(tenant_));
-    const std::scoped_lock lock{mutex_};
-    std::shared_ptr<const policy::Gate> chosen;
-    if (!versions_.empty() && versions_.rbegin()->first >= floor) {
-        chosen = versions_.begin()->second;
-        for (const auto& [version, gate] : versions_) {
-            const auto effective = gate->document().head.effective;
-            if (!effective || *effective <= now) chosen = gate;
+    std::uint16_t newest = 0;
+    bool changed = false;
+    {
+        const std::scoped_lock lock{mutex_};
+        std::shared_ptr<const policy::Gate> chosen;
+        if (!versions_.empty()) newest = versions_.rbegin()->first;
+        if (!versions_.empty() && newest >= floor) {
+            chosen = versions_.begin()->second;
+            for (const auto& [version, gate] : versions_) {
+                const auto effective = gate->document().head.effective;
+                if (!effective || *effective <= now) chosen = gate;
+            }
         }
+        changed = chosen != current_;
+        current_ = std::move(chosen);
     }
-    const bool changed = chosen != current_;
-    current_ = std::move(chosen);
+    if (newest > floor) plane_.raise_registers({{floor_key(tenant_), newest}});
     return changed;
 }
 
@@ -177,10 +202,10 @@ Policies::Draft Policies::check(std::string_view json, std::string_view tenant, 
     if (first) return draft;
     const std::uint16_t newest = newest_version();
     if (head.version != newest + 1 || head.supersedes != newest) {
-        draft.findings.push_back(
-            refused("VERSION_NOT_CURRENT", "/policy/version",
-                    "the next version is " + std::to_string(newest + 1) + " and supersedes " +
-                        std::to_string(newest) + "; published versions never change"));
+        draft.findings.push_back(refused("VERSION_NOT_CURRENT", "/policy/version",
+                                         "the next version is " + std::to_string(newest + 1) +
+                                             " and supersedes " + std::to_string(newest) +
+                                             "; published versions never change"));
     }
     return draft;
 }
@@ -207,9 +232,8 @@ std::shared_ptr<const policy::Gate> Policies::write(
 }
 
 void Policies::adopt(std::shared_ptr<const policy::Gate> gate, Timestamp now) {
-    // The floor rises only when the version is durable: a floor above all versions would close the
-    // vault.
-    plane_.raise_registers({{floor_key(tenant_), gate->version()}});
+    // First in memory: it is stored and must not be published again, also when no keeper can raise
+    // the floor just now; refresh() goes on trying.
     {
         const std::scoped_lock lock{mutex_};
         versions_[gate->version()] = std::move(gate);

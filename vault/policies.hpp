@@ -32,7 +32,8 @@ public:
     // Compiles all stored versions. Throws Fault{corrupt}.
     void load(const store::ReadView& view, Timestamp now);
 
-    // Chooses the version in force at `now`; true if it changed.
+    // Chooses the version in force at `now` (true if it changed), then raises the keepers' floor to
+    // the newest stored version. Throws Fault{storage} when no keeper can be written.
     bool refresh(Timestamp now);
 
     // The gate in force. nullptr before the first version, and when the newest stored version is
@@ -51,7 +52,8 @@ public:
                               bool first) const;
 
     // Writes version and new names; raises the registers of names. The gate becomes visible by
-    // adopt(), after the commit, which also raises the version floor in the keepers.
+    // adopt(), after the commit: a floor above all stored versions would close the vault.
+    // adopt() throws as refresh().
     [[nodiscard]] std::shared_ptr<const policy::Gate> write(
         store::WriteView& view, const std::shared_ptr<const policy::Document>& document,
         Timestamp now) const;

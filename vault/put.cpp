@@ -7,24 +7,30 @@ PutAnswer put_in(Writing& writing, const Caller& caller, const PutRequest& reque
     Storing storing{writing, caller, request.purpose};
     PutAnswer answer;
     std::vector<policy::FieldId> fields;
+    std::optional<keys::SubjectNumber> number;  // of somebody who is there
     const auto refuse = [&](std::string_view field, Refusal refusal) {
         answer.errors.push_back({field, refusal});
-        storing.note(audit::Action::put, std::nullopt, writing.gate->find_field(field), refusal);
+        storing.note(audit::Action::put, number, writing.gate->find_field(field), refusal);
     };
+    const bool is_id_valid =
+        !request.subject.empty() && request.subject.size() <= people::kExternalIdSizeMax;
     for (const FieldInput& input : request.fields) {
         const auto field = storing.check(input.field, &input.value);
-        if (field) {
-            fields.push_back(*field);
-        } else {
+        if (!field) {
             refuse(input.field, field.error());
+        } else if (!is_id_valid) {
+            refuse(input.field, Refusal::value_invalid);
+        } else {
+            fields.push_back(*field);
         }
     }
     const auto minting = Minting::open(writing, caller, {});
     if (!minting && answer.errors.empty()) refuse({}, minting.error());
-    if (!answer.errors.empty()) return answer;
+    if (!answer.errors.empty() || fields.empty()) return answer;
 
     auto person = writing.find_person(request.subject);
     const bool is_new = !person && person.error() == Refusal::not_found;
+    if (person) number = person->number;
     std::optional<Refusal> refusal;
     if (is_new) {
         refusal = storing.permit_new();
@@ -35,11 +41,9 @@ PutAnswer put_in(Writing& writing, const Caller& caller, const PutRequest& reque
         for (const FieldInput& input : request.fields) refuse(input.field, *refusal);
         return answer;
     }
-    people::Person present =
-        is_new ? writing.create_person(request.subject) : std::move(*person);
+    people::Person present = is_new ? writing.create_person(request.subject) : std::move(*person);
     for (std::size_t i = 0; i < fields.size(); ++i) {
-        const std::uint32_t salt =
-            storing.store_value(present, fields[i], request.fields[i].value);
+        const std::uint32_t salt = storing.store_value(present, fields[i], request.fields[i].value);
         auto token =
             minting->mint(present.number, fields[i], salt, tokens::TokenKind::deterministic);
         OBL_ASSERT(token.has_value());  // the caller's own recipient is never refused
@@ -56,7 +60,10 @@ void Vault::put(const Caller& caller, const PutRequest& request, Done<PutAnswer>
     const auto answer = std::make_shared<PutAnswer>();
     core_->submit(
         [answer, caller, request](Writing& writing) { *answer = put_in(writing, caller, request); },
-        [answer, done = std::move(done)](const Fault* fault) { done(std::move(*answer), fault); });
+        [answer, done = std::move(done)](const Fault* fault) {
+            if (fault != nullptr) return done(Refusal::wrong_state, fault);
+            done(std::move(*answer), nullptr);
+        });
 }
 
 }  // namespace oubliette

@@ -53,16 +53,16 @@ void Core::finish_revocation(const std::shared_ptr<Revoking>& revoking,
     const auto work = [this, revoking, finality, finished](store::WriteView& view) {
         const keys::Revocation& revocation = revoking->row.revocation;
         view.use_reserve();
-        view.remove(Tables::kQueue, revocation.id);
+        remove_queued(view, revocation.id);
         if (!has_receipt(revocation.scope)) return;
-        const auto row = view.get(Tables::kErasures, revocation.id);
-        auto erasure = row ? decode_erasure_row(revocation.id, *row) : std::nullopt;
-        if (!erasure) throw Fault{FaultKind::corrupt, "an erasure's row is damaged or missing"};
+        auto erasure = read_erasure(view, revocation.id);
+        if (!erasure) throw Fault{FaultKind::corrupt, "an erasure's row is missing"};
+        if (erasure->state == ErasureState::final) return;  // told again after a start
         erasure->state = ErasureState::final;
         erasure->finished = now();
         erasure->finality = finality;
         erasure->finality->irrecoverable_after = erasure->finished;
-        view.put(Tables::kErasures, revocation.id, encode(*erasure));
+        write_erasure(view, *erasure);
         PendingEntry entry;
         entry.entry.action = audit::Action::erase_final;
         entry.entry.time = now();

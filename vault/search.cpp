@@ -23,18 +23,17 @@ void Vault::search(const Caller& caller, const SearchRequest& request, Done<Sear
         refusal = Refusal::field_not_searchable;
     }
     const auto number = field ? static_cast<std::uint16_t>(*field) : std::uint16_t{0};
-    const auto wanted =
-        refusal ? std::nullopt : policy::normalise(rule->type, request.value);
+    const auto wanted = refusal ? std::nullopt : policy::normalise(rule->type, request.value);
     if (wanted) {
         const auto key = index_fingerprint(core_->fingerprint(number, wanted->expose()));
         core_->index.find(number, key, [&](keys::SubjectNumber subject) {
             const auto value = disclosing.permit(subject, *field, 0);
             if (!value) return true;  // left out, as if they were not there
             const auto present = policy::normalise(rule->type, value->value.text);
-            const bool is_same = present && crypto::equal_constant_time(present->expose(),
-                                                                        wanted->expose());
-            const auto id = is_same ? core_->people->external_id(disclosing.view(), subject)
-                                    : std::nullopt;
+            const bool is_same =
+                present && crypto::equal_constant_time(present->expose(), wanted->expose());
+            const auto id =
+                is_same ? core_->people->external_id(disclosing.view(), subject) : std::nullopt;
             if (!id) return true;
             disclosing.note(subject, number, std::nullopt);
             answer->subjects.push_back(*id);
@@ -43,8 +42,9 @@ void Vault::search(const Caller& caller, const SearchRequest& request, Done<Sear
     }
     if (refusal || answer->subjects.empty()) disclosing.note(std::nullopt, number, refusal);
     disclosing.finish([answer, refusal, done = std::move(done)](const Fault* fault) {
-        if (refusal) return done(*refusal, fault);
-        done(std::move(*answer), fault);
+        if (fault != nullptr) return done(Refusal::audit_unavailable, fault);
+        if (refusal) return done(*refusal, nullptr);
+        done(std::move(*answer), nullptr);
     });
 }
 
@@ -66,9 +66,7 @@ void Vault::match(const Caller& caller, const MatchRequest& request, Done<bool> 
             const bool is_match =
                 stored && candidate &&
                 crypto::equal_constant_time(stored->expose(), candidate->expose());
-            if (!is_match) {
-                core_->match_limit.failed(token->subject, token->field, disclosing.now());
-            }
+            if (is_match) core_->match_limit.right(token->subject, token->field);
             result = is_match;
         }
         disclosing.note(token->subject, token->field,
@@ -76,8 +74,10 @@ void Vault::match(const Caller& caller, const MatchRequest& request, Done<bool> 
     } else {
         disclosing.note(std::nullopt, 0, Refusal::not_found);
     }
-    disclosing.finish(
-        [result, done = std::move(done)](const Fault* fault) { done(result, fault); });
+    disclosing.finish([result, done = std::move(done)](const Fault* fault) {
+        if (fault != nullptr) return done(Refusal::audit_unavailable, fault);
+        done(result, nullptr);
+    });
 }
 
 }  // namespace oubliette

@@ -102,8 +102,8 @@ void Storing::drop_present(people::Person& person, policy::FieldId field,
                            const people::OpenedValue& present) {
     const auto number = static_cast<std::uint16_t>(field);
     const people::People& people = *writing_.core.people;
-    const Bytes key = people::row_key(people.tenant(), person.number, people::RowKind::value,
-                                      number, present.item);
+    const people::RowKey key = people::row_key(people.tenant(), person.number,
+                                               people::RowKind::value, number, present.item);
     if (const auto row = writing_.view.get(Tables::kPeople, key)) {
         if (const auto truth = people.index_truth(person.number, key, *row)) {
             writing_.unindex({number, index_fingerprint(truth->fingerprint), person.number});
@@ -158,10 +158,10 @@ Result<Minting> Minting::open(const Writing& writing, const Caller& caller,
     minting.keys_ = std::move(*keys);
     minting.scope_ = {writing.core.tenant, number, kid};
     if (options.expires_in_seconds != 0) {
-        // 0 would mean never, and the number wraps in 2156.
-        const std::uint64_t end = std::uint64_t{writing.now.seconds} + options.expires_in_seconds;
-        minting.expiry_.seconds = static_cast<std::uint32_t>(
-            std::min<std::uint64_t>(end, std::numeric_limits<std::uint32_t>::max()));
+        // An end beyond the last second that fits is that second, never one long past.
+        constexpr std::uint32_t kLast = std::numeric_limits<std::uint32_t>::max();
+        const std::uint32_t room = kLast - writing.now.seconds;
+        minting.expiry_.seconds = writing.now.seconds + std::min(room, options.expires_in_seconds);
     }
     minting.kind_ = options.kind;
     return minting;

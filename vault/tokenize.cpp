@@ -60,6 +60,10 @@ private:
             }
         }
         if (!grants_.empty() && !entry.person) entry.person = writing_.create_person(subject);
+        if (!grants_.empty() && !entry.person->has_room()) {
+            entry.refusal = Refusal::storage_full;
+            return entry;
+        }
         for (const auto& grant : grants_) record_grant(writing_, *entry.person, *grant);
         if (!grants_.empty()) {
             storing_.note(audit::Action::consent_grant, entry.person->number, std::nullopt,
@@ -88,6 +92,7 @@ private:
         if (!minting_) return minting_.error();
         if (const auto refusal = minting_->permit(*field)) return *refusal;  // before it is stored
         Entry& entry = entry_of(item.subject);
+        if (entry.person) number = entry.person->number;
         if (entry.refusal) return *entry.refusal;
         const auto refusal = entry.person ? storing_.permit(*entry.person) : storing_.permit_new();
         if (refusal) return *refusal;
@@ -124,7 +129,10 @@ void Vault::tokenize(const Caller& caller, const TokenizeRequest& request,
         [answer, caller, request](Writing& writing) {
             *answer = Tokenizing{writing, caller, request}.run();
         },
-        [answer, done = std::move(done)](const Fault* fault) { done(std::move(*answer), fault); });
+        [answer, done = std::move(done)](const Fault* fault) {
+            if (fault != nullptr) return done(Refusal::wrong_state, fault);
+            done(std::move(*answer), nullptr);
+        });
 }
 
 }  // namespace oubliette

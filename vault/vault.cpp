@@ -49,8 +49,8 @@ private:
 std::string first_error(const std::vector<policy::Finding>& findings) {
     for (const policy::Finding& finding : findings) {
         if (finding.severity != policy::Severity::error) continue;
-        return finding.code + " at " + finding.pointer + " (line " +
-               std::to_string(finding.line) + "): " + finding.message;
+        return finding.code + " at " + finding.pointer + " (line " + std::to_string(finding.line) +
+               "): " + finding.message;
     }
     return {};
 }
@@ -81,6 +81,58 @@ void write_first_rows(store::Store& store, const keys::VaultId& vault, std::stri
     });
 }
 
+audit::Entry first_entry(audit::Action action, std::uint16_t policy_version, Timestamp now) {
+    audit::Entry entry;
+    entry.action = action;
+    entry.time = now;
+    entry.policy_version = policy_version;
+    return entry;
+}
+
+ClientRow checked_row(const policy::Gate& gate, const NewClient& client) {
+    auto row = check_new_client(gate, client);
+    if (row) return std::move(*row);
+    throw Fault{FaultKind::configuration,
+                "a client cannot be enrolled: " + std::string{wire_name(row.error())} +
+                    " (recipient \"" + client.recipient + "\")"};
+}
+
+// The first policy, the first clients and the audit entries of both; `ready` last.
+std::vector<ApiKey> create_data_plane(const VaultOptions& options, keys::KeyPlane& plane,
+                                      const std::shared_ptr<const policy::Document>& document,
+                                      const std::vector<NewClient>& clients, Timestamp now) {
+    const auto store =
+        store::open_lmdb_store(options.data / "store", Tables::names(), options.store);
+    write_first_rows(*store, plane.vault_id(), options.tenant);
+    Policies policies{plane, keys::kFirstTenant};
+    Clients rows{plane, keys::kFirstTenant};
+    audit::AuditLog log{*store->read()};
+    std::shared_ptr<const policy::Gate> gate;
+    store->write([&](store::WriteView& view) {
+        log.begin();
+        gate = policies.write(view, document, now);
+        log.append(first_entry(audit::Action::vault_created, gate->version(), now));
+        log.append(first_entry(audit::Action::policy_publish, gate->version(), now));
+        log.finish(view);
+    });
+    log.committed();
+    policies.adopt(gate, now);
+    std::vector<ApiKey> api_keys;
+    store->write([&](store::WriteView& view) {
+        log.begin();
+        api_keys.clear();
+        for (const NewClient& client : clients) {
+            ClientRow row = checked_row(*gate, client);
+            api_keys.push_back(enrol_new_client(plane, rows, view, row, now));
+            log.append(first_entry(audit::Action::client_enrol, gate->version(), now));
+        }
+        log.finish(view);
+        put_meta(view, MetaRow::kReady, ByteArray<1>{1});
+    });
+    log.committed();
+    return api_keys;
+}
+
 }  // namespace
 
 Vault::Vault(std::unique_ptr<Core> core) : core_(std::move(core)) {}
@@ -92,8 +144,8 @@ std::unique_ptr<Vault> Vault::open(const VaultOptions& options, const keys::Seal
 }
 
 std::vector<ApiKey> Vault::init(const VaultOptions& options, const keys::SealSecret& seal,
-                                std::string_view policy_json,
-                                const std::vector<NewClient>& clients, const Clock& clock) {
+                                std::string_view policy_json, const std::vector<NewClient>& clients,
+                                const Clock& clock) {
     const auto outcome = policy::parse_document(policy_json);
     std::vector<policy::Finding> findings = outcome.findings;
     if (outcome.document) {
@@ -121,36 +173,11 @@ std::vector<ApiKey> Vault::init(const VaultOptions& options, const keys::SealSec
     fs::create_directories(options.data);
     fs::permissions(options.data, fs::perms::owner_all);
 
-    std::vector<ApiKey> api_keys;
-    {
-        keys::PlaneOptions unfinished = options.plane;
-        unfinished.finish_init = true;
-        const auto plane = keys::KeyPlane::open(unfinished, seal, clock);
-        auto store = store::open_lmdb_store(store_directory, Tables::names(), options.store);
-        write_first_rows(*store, vault, options.tenant);
-        Policies policies{*plane, keys::kFirstTenant};
-        Clients rows{*plane, keys::kFirstTenant};
-        std::shared_ptr<const policy::Gate> gate;
-        store->write([&](store::WriteView& view) {
-            gate = policies.write(view, outcome.document, clock.now());
-        });
-        policies.adopt(gate, clock.now());
-        store->write([&](store::WriteView& view) {
-            api_keys.clear();
-            for (const NewClient& client : clients) {
-                auto row = check_new_client(*gate, client);
-                if (!row) {
-                    throw Fault{FaultKind::configuration,
-                                "a client cannot be enrolled: " +
-                                    std::string{wire_name(row.error())} + " (recipient \"" +
-                                    client.recipient + "\")"};
-                }
-                api_keys.push_back(enrol_new_client(*plane, rows, view, *row, clock.now()));
-            }
-            put_meta(view, MetaRow::kReady, ByteArray<1>{1});
-        });
-        plane->confirm_ready();
-    }
+    keys::PlaneOptions unfinished = options.plane;
+    unfinished.finish_init = true;
+    const auto plane = keys::KeyPlane::open(unfinished, seal, clock);
+    auto api_keys = create_data_plane(options, *plane, outcome.document, clients, clock.now());
+    plane->confirm_ready();
     undo.keep();
     return api_keys;
 }

@@ -1,4 +1,4 @@
-#include "plane_fixture.hpp"
+#include "tests/keys/plane_fixture.hpp"
 
 #include <chrono>
 #include <cstdlib>

@@ -6,7 +6,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "plane_fixture.hpp"
+#include "tests/keys/plane_fixture.hpp"
 #include "vault/keys/durable_file.hpp"
 #include "vault/keys/key_plane.hpp"
 #include "vault/keys/records.hpp"

@@ -118,7 +118,8 @@ const BadCase kBadCases[] = {
      R"([{"op":"add","path":"/consents/affiliates/names/-","value":"affiliate_xx"}])",
      "LINT_DANGLING_REFERENCE", "/consents/affiliates/names"},
     {"an unknown category",
-     R"([{"op":"add","path":"/retention/-","value":{"category":"faxes","purpose":"*","from":"collected","keep":"P1Y"}}])",
+     R"([{"op":"add","path":"/retention/-","value":{"category":"faxes","purpose":"*",
+         "from":"collected","keep":"P1Y"}}])",
      "LINT_DANGLING_REFERENCE", "/retention/13/category"},
     {"an unknown purpose of a retention rule",
      R"([{"op":"replace","path":"/retention/0/purpose","value":"faxing"}])",
@@ -169,7 +170,8 @@ TEST_CASE("lint: a sensitive field is never plain for promotion", "[policy][lint
 
 TEST_CASE("lint: an agreement ends on its day, not the day before", "[policy][lint]") {
     const auto document = parsed(patched_example(
-        R"([{"op":"replace","path":"/recipients/hosting/agreement/expires","value":"2023-06-02"}])"));
+        R"([{"op":"replace","path":"/recipients/hosting/agreement/expires",
+             "value":"2023-06-02"}])"));
     const Timestamp end = *parse_date("2023-06-02");
     CHECK(lint(*document, {end.seconds - 1}).empty());
     CHECK(codes_of(lint(*document, end)) == std::vector<std::string>{"LINT_AGREEMENT_EXPIRED"});

@@ -17,7 +17,26 @@ Bytes segment_key(std::uint64_t first) {
     return key;
 }
 
-[[noreturn]] void corrupt(const char* what) { throw Fault{FaultKind::corrupt, what}; }
+[[noreturn]] void corrupt(const char* what) {
+    throw Fault{FaultKind::corrupt, what};
+}
+
+struct Segment {
+    std::uint64_t first = 0;
+    ByteView root;
+    ByteView entries;
+
+    [[nodiscard]] std::uint64_t end() const noexcept { return first + entries.size() / kEntrySize; }
+};
+
+Segment segment_of(ByteView key, ByteView value) {
+    ByteReader in{key};
+    const std::uint64_t first = in.be64();
+    const bool is_whole =
+        in.finished() && value.size() > kRootSize && (value.size() - kRootSize) % kEntrySize == 0;
+    if (!is_whole) corrupt("audit log: a segment is damaged");
+    return {first, value.first(kRootSize), value.subspan(kRootSize)};
+}
 
 }  // namespace
 
@@ -50,10 +69,9 @@ AuditLog::AuditLog(const store::ReadView& view) {
     const auto last = view.last(Tables::kAudit, {});
     std::uint64_t end = 0;
     if (last) {
-        ByteReader key{last->key};
-        end = key.be64() + (last->value.size() - kRootSize) / kEntrySize;
-        const auto root = standing_.root();
-        if (!std::ranges::equal(last->value.first(kRootSize), root)) {
+        const Segment segment = segment_of(last->key, last->value);
+        end = segment.end();
+        if (!std::ranges::equal(segment.root, standing_.root())) {
             corrupt("audit log: the last segment does not fit the standing record");
         }
     }
@@ -62,9 +80,13 @@ AuditLog::AuditLog(const store::ReadView& view) {
     root_ = standing_.root();
 }
 
-void AuditLog::begin() noexcept { pending_.clear(); }
+void AuditLog::begin() noexcept {
+    pending_.clear();
+}
 
-void AuditLog::append(const Entry& entry) { encode(entry, pending_); }
+void AuditLog::append(const Entry& entry) {
+    encode(entry, pending_);
+}
 
 std::uint64_t AuditLog::next_index() const noexcept {
     return standing_.size + pending_.size() / kEntrySize;
@@ -107,23 +129,49 @@ std::optional<crypto::Hash> AuditLog::root_at(const store::ReadView& view, std::
     const std::uint64_t first = size > kSegmentEntriesMax ? size - kSegmentEntriesMax : 0;
     std::optional<crypto::Hash> root;
     view.scan(Tables::kAudit, {}, segment_key(first), [&](ByteView key, ByteView value) {
-        const std::uint64_t begin = ByteReader{key}.be64();
-        if (begin >= size) return false;
-        if (begin + (value.size() - kRootSize) / kEntrySize == size) {
-            root = ByteReader{value}.array<32>();
-        }
+        const Segment segment = segment_of(key, value);
+        if (segment.first >= size) return false;
+        if (segment.end() == size) root = ByteReader{segment.root}.array<32>();
         return true;
     });
     return root;
 }
 
+bool AuditLog::verify(const store::ReadView& view) {
+    Standing standing;
+    bool fits = true;
+    view.scan(Tables::kAudit, {}, {}, [&](ByteView key, ByteView value) {
+        fits = key.size() == sizeof(std::uint64_t) && value.size() > kRootSize &&
+               (value.size() - kRootSize) % kEntrySize == 0 &&
+               ByteReader{key}.be64() == standing.size;
+        if (!fits) return false;
+        for (std::size_t at = kRootSize; at < value.size(); at += kEntrySize) {
+            standing.add(crypto::merkle_leaf(value.subspan(at, kEntrySize)));
+        }
+        fits = std::ranges::equal(value.first(kRootSize), standing.root());
+        return fits;
+    });
+    if (!fits) return false;
+    const auto row = view.get(Tables::kMeta, bytes_of(kLogRow));
+    Bytes expected;
+    ByteWriter writer{expected};
+    writer.le64(standing.size);
+    for (const crypto::Hash& peak : standing.peaks) writer.bytes(peak);
+    return row ? std::ranges::equal(*row, expected) : standing.size == 0;
+}
+
 void AuditLog::read(const store::ReadView& view, std::uint64_t from,
                     FunctionRef<bool(std::uint64_t index, const Entry& entry)> visit) {
     const std::uint64_t first = from > kSegmentEntriesMax ? from - kSegmentEntriesMax : 0;
+    std::optional<std::uint64_t> next;  // first entry of the segment that must follow
     view.scan(Tables::kAudit, {}, segment_key(first), [&](ByteView key, ByteView value) {
-        std::uint64_t index = ByteReader{key}.be64();
-        for (ByteView rest = value.subspan(kRootSize); !rest.empty(); ++index) {
-            const auto entry = decode_entry(rest.first(std::min(kEntrySize, rest.size())));
+        const Segment segment = segment_of(key, value);
+        const bool is_gap = next ? segment.first != *next : segment.first > from;
+        if (is_gap) corrupt("audit log: segments are missing or overlap");
+        next = segment.end();
+        std::uint64_t index = segment.first;
+        for (ByteView rest = segment.entries; !rest.empty(); ++index) {
+            const auto entry = decode_entry(rest.first(kEntrySize));
             if (!entry) corrupt("audit log: an entry is damaged");
             if (index >= from && !visit(index, *entry)) return false;
             rest = rest.subspan(kEntrySize);

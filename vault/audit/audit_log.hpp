@@ -43,7 +43,12 @@ public:
     [[nodiscard]] static std::optional<crypto::Hash> root_at(const store::ReadView& view,
                                                              std::uint64_t size);
 
-    // Calls `visit(index, entry)` from entry `from` on, until it returns false.
+    // Hashes every entry again: true if each segment goes on where the one before ended and holds
+    // the root of all entries up to its end, and the last one fits the standing record.
+    [[nodiscard]] static bool verify(const store::ReadView& view);
+
+    // Calls `visit(index, entry)` from entry `from` on, until it returns false. Throws
+    // Fault{corrupt} for a segment that is damaged or missing; root_at() too for a damaged one.
     static void read(const store::ReadView& view, std::uint64_t from,
                      FunctionRef<bool(std::uint64_t index, const Entry& entry)> visit);
 
@@ -55,10 +60,10 @@ private:
         [[nodiscard]] crypto::Hash root() const;
     };
 
-    Standing standing_;         // as of the last commit
-    Standing attempt_;          // as of finish(), not committed yet
-    Bytes pending_;             // encoded entries of this transaction
-    crypto::Hash root_{};       // of standing_
+    Standing standing_;    // as of the last commit
+    Standing attempt_;     // as of finish(), not committed yet
+    Bytes pending_;        // encoded entries of this transaction
+    crypto::Hash root_{};  // of standing_
     crypto::Hash attempt_root_{};
     std::atomic<std::uint64_t> size_{0};
 };

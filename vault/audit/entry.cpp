@@ -1,6 +1,21 @@
 #include "vault/audit/entry.hpp"
 
+#include "crypto/hash.hpp"
+
 namespace oubliette::audit {
+namespace {
+
+constexpr std::uint32_t kMinutesMax = 0xFFFF'FFFF / 60;
+
+}  // namespace
+
+ByteArray<16> pseudonym_of(const crypto::SubKey& audit_key, std::uint64_t n) noexcept {
+    ByteArray<8> number{};
+    for (std::size_t i = 0; i < number.size(); ++i) number[i] = static_cast<Byte>(n >> (8 * i));
+    ByteArray<16> out{};
+    crypto::blake2b_keyed(audit_key.expose(), {number}, out);
+    return out;
+}
 
 void encode(const Entry& entry, Bytes& out) {
     const auto result = entry.refusal ? static_cast<std::uint8_t>(*entry.refusal) : std::uint8_t{0};
@@ -27,7 +42,8 @@ std::optional<Entry> decode_entry(ByteView bytes) noexcept {
     entry.action = static_cast<Action>(in.u8());
     if (const std::uint8_t result = in.u8(); result != 0) entry.refusal = Refusal{result};
     entry.transform = in.u8();
-    entry.time.seconds = in.le32() * 60;
+    const std::uint32_t minutes = in.le32();
+    entry.time.seconds = minutes * 60;
     entry.actor = in.le16();
     entry.purpose = in.le16();
     entry.policy_version = in.le16();
@@ -36,7 +52,8 @@ std::optional<Entry> decode_entry(ByteView bytes) noexcept {
     entry.failed_steps = in.le16();
     const std::uint16_t zero = in.le16();
     entry.object = in.array<16>();
-    if (!in.finished() || format != 1 || zero != 0) return std::nullopt;
+    const bool is_time = minutes <= kMinutesMax;  // seconds fit 32 bits
+    if (!in.finished() || format != 1 || zero != 0 || !is_time) return std::nullopt;
     return entry;
 }
 

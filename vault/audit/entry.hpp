@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "crypto/byte_io.hpp"
+#include "crypto/secret.hpp"
 #include "vault/clock.hpp"
 #include "vault/result.hpp"
 
@@ -44,6 +45,7 @@ enum class Action : std::uint8_t {
     decide = 19,
     superseded = 20,
     vault_created = 21,
+    consent_list = 22,
 };
 
 inline constexpr std::size_t kEntrySize = 52;  // bytes
@@ -61,6 +63,9 @@ struct Entry {
     std::uint16_t failed_steps = 0;
     ByteArray<16> object{};
 };
+
+// The pseudonym of the person with this K_aud in the person's entry number `n`.
+[[nodiscard]] ByteArray<16> pseudonym_of(const crypto::SubKey& audit_key, std::uint64_t n) noexcept;
 
 // Appends the entry's canonical bytes.
 void encode(const Entry& entry, Bytes& out);

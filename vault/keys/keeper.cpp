@@ -82,7 +82,7 @@ std::optional<CellContent> Keeper::open_slot(unsigned slot) const {
     return cell_->read(slot, kek_);
 }
 
-// ---- Recovery (KEYS 6.2) -----------------------------------------------------------------------
+// ---- Recovery (KEYS 6.2) ----
 
 void Keeper::recover() {
     try {
@@ -146,7 +146,7 @@ void Keeper::adopt(Plane plane, unsigned slot, std::uint64_t sequence) {
     }
 }
 
-// ---- Reading -----------------------------------------------------------------------------------
+// ---- Reading ----
 
 CellClass Keeper::cell_class() const {
     const std::lock_guard lock{mutex_};
@@ -227,8 +227,7 @@ Acknowledgement Keeper::sign(const StoredRow& stored) const {
     return ack;
 }
 
-// ---- Rows beside the tree
-// ------------------------------------------------------------------------
+// ---- Rows beside the tree ----
 
 void Keeper::require_usable() const {
     if (is_broken_) throw Fault{FaultKind::storage, "this keeper must be opened again first"};

@@ -22,7 +22,7 @@ namespace oubliette::keys {
 
 using RequestId = ByteArray<16>;
 
-// ---- What is revoked -----------------------------------------------------------------------
+// ---- What is revoked ----
 
 enum class RevocationScope : std::uint8_t {
     subject = 1,
@@ -85,7 +85,7 @@ struct Finality {
     Timestamp irrecoverable_after;  // when the last acknowledgement came
 };
 
-// ---- What keepers remember beside the tree (KEYS 4.6) -----------------------------------------
+// ---- What keepers remember beside the tree (KEYS 4.6) ----
 
 // A number that only rises. Merged by max over keepers and data plane.
 enum class RegisterKind : std::uint8_t {
@@ -117,7 +117,7 @@ struct StateRecord {
     friend bool operator==(const StateRecord&, const StateRecord&) = default;
 };
 
-// ---- The plane -----------------------------------------------------------------------------
+// ---- The plane ----
 
 struct KeeperStatus {
     KeeperId id{};

@@ -5,7 +5,9 @@
 
 namespace oubliette::keys {
 
-Leader::~Leader() { stop(); }
+Leader::~Leader() {
+    stop();
+}
 
 void Leader::stop() {
     {
@@ -35,7 +37,7 @@ std::unique_ptr<KeyPlane> KeyPlane::open(const PlaneOptions& options, const Seal
     return leader;
 }
 
-// ---- Keys --------------------------------------------------------------------------------------
+// ---- Keys ----
 
 NodeState Leader::fixed_key(TenantId tenant, SubjectNumber number, crypto::Seed& out) {
     Derived derived =
@@ -58,7 +60,7 @@ NodeState Leader::implicit_marker(TenantId tenant, SubjectNumber number, unsigne
         .state;
 }
 
-// ---- Revoking ----------------------------------------------------------------------------------
+// ---- Revoking ----
 
 void Leader::submit(Revocation revocation, OnRecorded recorded, OnFinal final) {
     std::vector<Path>& addresses = revocation.addresses;

@@ -67,6 +67,7 @@ private:
         std::filesystem::path directory;
         std::shared_ptr<Keeper> keeper;  // null: could not be opened
         bool is_in_sync = false;         // takes part in groups and writes
+        bool needs_restart = false;      // a flush failed: not opened again by this process
         std::string trouble;
         std::optional<FaultKind> fault;  // why it could not be opened
     };
@@ -96,6 +97,7 @@ private:
     void reconcile_places();
     void look_after_places();
     void retry_places();
+    void repair_damage();
     void close_places(const std::vector<std::size_t>& indices);
     [[nodiscard]] std::vector<std::shared_ptr<Keeper>> keepers_in_sync() const;
     [[nodiscard]] bool is_anyone_away() const;

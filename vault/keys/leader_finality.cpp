@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "crypto/merkle.hpp"
@@ -8,6 +9,23 @@
 // one of the chain (KEYS 6.1 L5), and the requests that began before the group have ended (L4).
 
 namespace oubliette::keys {
+namespace {
+
+// The inclusion proofs of all leaves at once (RFC 6962 2.1.1): one by one they would cost a hash of
+// the whole tree each. Returns the root of `leaves`.
+crypto::Hash prove_all(std::span<const crypto::Hash> leaves,
+                       std::span<std::vector<crypto::Hash>> proofs) {
+    if (leaves.size() == 1) return leaves.front();
+    const std::size_t left_size = std::bit_floor(leaves.size() - 1);
+    const crypto::Hash left = prove_all(leaves.first(left_size), proofs.first(left_size));
+    const crypto::Hash right = prove_all(leaves.subspan(left_size), proofs.subspan(left_size));
+    for (std::size_t i = 0; i < leaves.size(); ++i) {
+        proofs[i].push_back(i < left_size ? right : left);
+    }
+    return crypto::merkle_node(left, right);
+}
+
+}  // namespace
 
 // A request that an earlier group applied: its group waits again, with what the keepers store.
 void Leader::wait_for_final(std::uint64_t epoch, Task& task) {
@@ -126,13 +144,15 @@ void Leader::report(const Waiting& waiting, Finality finality) {
     for (const RequestLeaf& leaf : waiting.leaves) {
         hashes.push_back(crypto::merkle_leaf(leaf.digest));
     }
+    std::vector<std::vector<crypto::Hash>> proofs(hashes.size());
+    if (!hashes.empty()) (void)prove_all(hashes, proofs);
     for (const auto& [id, final] : waiting.finals) {
         const auto leaf =
             std::lower_bound(waiting.leaves.begin(), waiting.leaves.end(), id,
                              [](const RequestLeaf& a, const RequestId& b) { return a.id < b; });
         if (leaf == waiting.leaves.end() || leaf->id != id) continue;
         finality.request_index = static_cast<std::uint64_t>(leaf - waiting.leaves.begin());
-        finality.request_proof = crypto::merkle_inclusion_proof(hashes, finality.request_index);
+        finality.request_proof = proofs[finality.request_index];
         final(finality);
     }
 }

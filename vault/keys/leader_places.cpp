@@ -28,7 +28,7 @@ bool is_registered(const Members& members, const KeeperId& id) {
 
 }  // namespace
 
-// ---- Opening -----------------------------------------------------------------------------------
+// ---- Opening ----
 
 void Leader::open_place(Place& place) {
     place.keeper.reset();
@@ -54,7 +54,7 @@ void Leader::open_place(Place& place) {
 // The most telling reason of all.
 void Leader::throw_if_none_opened() const {
     for (const Place& place : places_) {
-        if (place.keeper && place.keeper->is_whole()) return;
+        if (place.keeper && place.keeper->is_whole() && !place.needs_restart) return;
     }
     for (const FaultKind kind : {FaultKind::sealed, FaultKind::corrupt, FaultKind::storage,
                                  FaultKind::storage_full, FaultKind::configuration}) {
@@ -119,7 +119,7 @@ void Leader::start() {
     thread_ = std::thread{[this] { run(); }};
 }
 
-// ---- Reconciling -------------------------------------------------------------------------------
+// ---- Reconciling ----
 
 // REQUIRES: memory_mutex_ is held; called by start() or by the group thread.
 void Leader::reconcile_places() {
@@ -127,7 +127,7 @@ void Leader::reconcile_places() {
     std::vector<std::size_t> indices;
     std::vector<std::shared_ptr<Keeper>> keepers;
     for (std::size_t i = 0; i < places_.size(); ++i) {
-        if (!places_[i].keeper) continue;
+        if (!places_[i].keeper || places_[i].needs_restart) continue;
         indices.push_back(i);
         keepers.push_back(places_[i].keeper);
     }
@@ -197,8 +197,7 @@ void Leader::collect_missing_acks() {
     }
 }
 
-// ---- Leaving out and trying again
-// ----------------------------------------------------------------
+// ---- Leaving out and trying again ----
 
 std::vector<std::shared_ptr<Keeper>> Leader::keepers_in_sync() const {
     const std::lock_guard lock{mutex_};
@@ -222,6 +221,12 @@ void Leader::take_out(const Keeper& keeper, const std::string& trouble) {
         place.is_in_sync = false;
         place.trouble = trouble;
         must_look_ = true;
+        // After a failed flush the kernel shows pages that are not on the disk: opening the store
+        // again in this process would believe them.
+        if (keeper.is_whole() && !keeper.store()->healthy()) {
+            place.needs_restart = true;
+            place.trouble += ": its disk failed; check it and restart the process";
+        }
     }
     wake_.notify_all();
 }
@@ -288,6 +293,7 @@ void Leader::look_after_places() {
     }
     if (now < retry_at_) return;
     try {
+        if (tree_.take_damage()) repair_damage();
         if (is_anyone_away()) retry_places();
     } catch (const std::exception&) {
         // Out of memory or descriptors: the next try may have them.
@@ -297,12 +303,39 @@ void Leader::look_after_places() {
     settle();
 }
 
+// A reader found a page that is damaged in one keeper and whole in another: keepers whose tree does
+// not walk get a full copy of one whose does.
+void Leader::repair_damage() {
+    const std::lock_guard lock{memory_mutex_};
+    std::shared_ptr<Keeper> good;
+    std::vector<std::shared_ptr<Keeper>> damaged;
+    for (const std::shared_ptr<Keeper>& keeper : keepers_in_sync()) {
+        const auto source = keeper->store();
+        const auto view = source->read();
+        const auto pages = [&](const PageId& id) { return KeeperRows::page(*view, id); };
+        const bool is_good =
+            walk(root_, pages, [](const PageId&, ByteView, const Page&) { return true; });
+        if (is_good && !good) good = keeper;
+        if (!is_good) damaged.push_back(keeper);
+    }
+    if (!good || damaged.empty()) return;
+    for (const std::shared_ptr<Keeper>& keeper : damaged) {
+        try {
+            (void)keeper->rebuild(root_, *good->store(), good->steps_after(0), good->members(),
+                                  good->memory(), 0);
+        } catch (const Fault& fault) {
+            take_out(*keeper, fault.what());
+        }
+    }
+    reconcile_places();
+}
+
 void Leader::retry_places() {
     std::vector<std::size_t> away;
     {
         const std::lock_guard lock{mutex_};
         for (std::size_t i = 0; i < places_.size(); ++i) {
-            if (!places_[i].is_in_sync) away.push_back(i);
+            if (!places_[i].is_in_sync && !places_[i].needs_restart) away.push_back(i);
         }
     }
     // No register may be raised between the merge and the moment when the keeper takes part.
@@ -333,86 +366,7 @@ void Leader::retry_places() {
     }
 }
 
-// ---- Registers and state -----------------------------------------------------------------------
-
-std::uint64_t Leader::read_register(const RegisterKey& key) const {
-    const std::lock_guard lock{mutex_};
-    const auto found = registers_.find(key);
-    return found == registers_.end() ? 0 : found->second;
-}
-
-void Leader::raise_registers(const std::vector<std::pair<RegisterKey, std::uint64_t>>& to) {
-    const std::lock_guard lock{memory_mutex_};
-    Memory memory;
-    for (const auto& [key, value] : to) {
-        if (value > std::max(read_register(key), memory.registers[key])) {
-            memory.registers[key] = value;
-        }
-    }
-    std::erase_if(memory.registers, [](const auto& entry) { return entry.second == 0; });
-    if (memory.registers.empty()) return;
-    write_everywhere([&](Keeper& keeper) { keeper.write_memory(memory); });
-    const std::lock_guard inner{mutex_};
-    for (const auto& [key, value] : memory.registers) registers_[key] = value;
-}
-
-std::uint64_t Leader::lease(const RegisterKey& key, std::uint32_t count) {
-    const std::lock_guard lock{memory_mutex_};
-    const std::uint64_t first = read_register(key);
-    Memory memory;
-    memory.registers[key] = first + count;
-    write_everywhere([&](Keeper& keeper) { keeper.write_memory(memory); });
-    const std::lock_guard inner{mutex_};
-    registers_[key] = first + count;
-    return first;
-}
-
-StateRecord Leader::state_record() const {
-    const std::lock_guard lock{mutex_};
-    return state_;
-}
-
-void Leader::write_state_record(const StateRecord& record) {
-    const std::lock_guard lock{memory_mutex_};
-    Memory memory;
-    memory.state = record;
-    write_everywhere([&](Keeper& keeper) { keeper.write_memory(memory); });
-    const std::lock_guard inner{mutex_};
-    state_ = record;
-}
-
-// ---- Requests that are remembered
-// ----------------------------------------------------------------
-
-std::vector<Revocation> Leader::remembered() const {
-    std::map<RequestId, Revocation> found;
-    for (const std::shared_ptr<Keeper>& keeper : keepers_in_sync()) {
-        const auto source = keeper->store();
-        const auto view = source->read();
-        for (const auto& [id, epoch] : KeeperRows::request_ids(*view)) {
-            if (found.contains(id)) continue;
-            if (auto request = keeper->rows().request(*view, id)) {
-                found.emplace(id, std::move(*request));
-            }
-        }
-        for (Revocation& request : keeper->rows().pending(*view)) {
-            found.emplace(request.id, std::move(request));
-        }
-    }
-    std::vector<Revocation> out;
-    for (auto& [id, request] : found) out.push_back(std::move(request));
-    return out;
-}
-
-void Leader::forget(const std::vector<RequestId>& ids) {
-    if (ids.empty()) return;
-    const std::lock_guard lock{memory_mutex_};
-    write_everywhere([&](Keeper& keeper) { keeper.forget(ids); });
-    const std::lock_guard inner{mutex_};
-    for (const RequestId& id : ids) applied_.erase(key_of(id));
-}
-
-// ---- Status ------------------------------------------------------------------------------------
+// ---- Status ----
 
 PlaneStatus Leader::status() const {
     PlaneStatus out;

@@ -1,6 +1,8 @@
 #include "vault/keys/path.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 
 #include "crypto/byte_io.hpp"
 
@@ -20,20 +22,36 @@ constexpr std::uint64_t low_bits(std::uint64_t value, unsigned count) noexcept {
     return count >= 64 ? value : value & ((std::uint64_t{1} << count) - 1);
 }
 
+// The 80 bits as one number, so that a piece of a path is a shift: keys are derived along paths
+// three times for each value that is read.
+__extension__ using Wide = unsigned __int128;
+constexpr unsigned kWidth = 80;
+
+static_assert(std::endian::native == std::endian::little);
+
+Wide load(const ByteArray<10>& bytes) noexcept {
+    std::uint64_t high = 0;
+    std::uint16_t low = 0;
+    std::memcpy(&high, bytes.data(), 8);
+    std::memcpy(&low, &bytes[8], 2);
+    return Wide{__builtin_bswap64(high)} << 16 | __builtin_bswap16(low);
+}
+
+void store(Wide value, ByteArray<10>& bytes) noexcept {
+    const std::uint64_t high = __builtin_bswap64(static_cast<std::uint64_t>(value >> 16));
+    const std::uint16_t low = __builtin_bswap16(static_cast<std::uint16_t>(value));
+    std::memcpy(bytes.data(), &high, 8);
+    std::memcpy(&bytes[8], &low, 2);
+}
+
 }  // namespace
 
 Path Path::child(std::uint64_t value, unsigned count) const noexcept {
     OBL_ASSERT(count <= 64 && bits_ + count <= kPathBitsMax);
-    Path longer = *this;
-    for (unsigned left = count; left > 0;) {
-        const unsigned room = 8 - longer.bits_ % 8U;
-        const unsigned take = std::min(room, left);
-        const std::uint64_t chunk = low_bits(value >> (left - take), take) << (room - take);
-        Byte& byte = longer.left_aligned_[longer.bits_ / 8U];
-        byte = static_cast<Byte>(byte | chunk);
-        longer.bits_ = static_cast<std::uint8_t>(longer.bits_ + take);
-        left -= take;
-    }
+    Path longer;
+    longer.bits_ = static_cast<std::uint8_t>(bits_ + count);
+    const Wide added = Wide{low_bits(value, count)} << (kWidth - longer.bits_);
+    store(load(left_aligned_) | added, longer.left_aligned_);
     return longer;
 }
 
@@ -41,26 +59,15 @@ Path Path::prefix(unsigned count) const noexcept {
     OBL_ASSERT(count <= bits_);
     Path shorter;
     shorter.bits_ = static_cast<std::uint8_t>(count);
-    const unsigned whole = count / 8;
-    for (unsigned i = 0; i < whole; ++i) shorter.left_aligned_[i] = left_aligned_[i];
-    if (count % 8 != 0) {
-        shorter.left_aligned_[whole] =
-            static_cast<Byte>(left_aligned_[whole] & (0xFF00U >> (count % 8)));
-    }
+    const Wide dropped = (Wide{1} << (kWidth - count)) - 1;
+    store(load(left_aligned_) & ~dropped, shorter.left_aligned_);
     return shorter;
 }
 
 std::uint64_t Path::slice(unsigned from, unsigned count) const noexcept {
     OBL_ASSERT(count <= 64 && from + count <= bits_);
-    std::uint64_t value = 0;
-    for (unsigned at = from, end = from + count; at < end;) {
-        const unsigned room = 8 - at % 8;
-        const unsigned take = std::min(room, end - at);
-        const unsigned byte = left_aligned_[at / 8];
-        value = value << take | low_bits(byte >> (room - take), take);
-        at += take;
-    }
-    return value;
+    const Wide shifted = load(left_aligned_) >> (kWidth - from - count);
+    return low_bits(static_cast<std::uint64_t>(shifted), count);
 }
 
 bool Path::is_prefix_of(const Path& other) const noexcept {

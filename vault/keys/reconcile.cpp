@@ -12,7 +12,7 @@ constexpr std::size_t kMergeBatch = 256;  // dead prefixes of a fork that go int
 
 using Keepers = std::vector<std::shared_ptr<Keeper>>;
 
-// ---- What is dead in a plane -----------------------------------------------------------------
+// ---- What is dead in a plane ----
 
 void collect_dead(const Page& page, const Path& prefix, unsigned node, unsigned depth,
                   std::vector<Path>* out) {
@@ -39,7 +39,7 @@ std::vector<Path> dead_paths(const Keeper& keeper) {
     return dead;
 }
 
-// ---- The difference between a laggard and the newest -------------------------------------------
+// ---- The difference between a laggard and the newest ----
 
 // Collects the pages that are newer than the laggard, and the laggard's pages that the newest does
 // not have any more. A page cannot change without the pages above it.
@@ -110,12 +110,7 @@ std::optional<Advance> prepare_catch_up(const Keeper& laggard, const Keeper& new
     return change;
 }
 
-// ---- Bringing one keeper up
-// ----------------------------------------------------------------------
-
-std::string number_text(std::uint64_t number) {
-    return std::to_string(number);
-}
+// ---- Bringing one keeper up ----
 
 // Everything the newest stores, and a full copy of its tree.
 void copy_whole(Keeper& target, const Keeper& newest, const Memory& memory,
@@ -145,7 +140,7 @@ bool is_on_chain(const Keeper& newest, const PlaneHead& head) {
     return row && row->row.hash == head.hash;
 }
 
-// ---- Forks -------------------------------------------------------------------------------------
+// ---- Forks ----
 
 // What a fork leaves to do: its requests that the newest does not know, and dead prefixes that
 // none of them names.
@@ -187,42 +182,7 @@ std::vector<Revocation> requests_of_fork(const Keeper& fork, const Keeper& newes
     return requests;
 }
 
-// Runs `requests` as groups on the newest and all that are in sync with it.
-void run_requests(const Keepers& keepers, std::vector<Reconciled>& states, std::size_t newest,
-                  std::vector<Revocation> requests, std::uint64_t epoch, std::uint64_t term) {
-    for (Revocation& request : requests) {
-        const Keeper& first = *keepers[newest];
-        const RootSlot root = first.read_root();
-        const Members members = first.members();
-        const PlaneHead head = first.head();
-        const GroupOrder order{first.name().vault,        head,    std::max(epoch, head.epoch) + 1,
-                               std::max(term, head.term), members, root};
-        std::optional<Advance> change;
-        {
-            const auto source = first.store();
-            const auto view = source->read();
-            const auto pages = [&](const PageId& id) { return KeeperRows::page(*view, id); };
-            std::vector<Revocation> one;
-            one.push_back(std::move(request));
-            change = prepare_group(order, std::move(one), {}, pages);
-        }
-        if (!change) {
-            throw Fault{FaultKind::storage, "a request of a fork needs too many pages at once"};
-        }
-        (void)keepers[newest]->advance(*change);
-        for (std::size_t i = 0; i < keepers.size(); ++i) {
-            if (i == newest || !states[i].is_in_sync) continue;
-            try {
-                (void)keepers[i]->advance(*change);
-            } catch (const Fault& fault) {
-                states[i] = {false, fault.what()};
-            }
-        }
-    }
-}
-
-// ---- All of them
-// ---------------------------------------------------------------------------------
+// ---- All of them ----
 
 std::size_t find_newest(const Keepers& keepers) {
     std::optional<std::size_t> newest;
@@ -239,30 +199,162 @@ std::size_t find_newest(const Keepers& keepers) {
     return *newest;
 }
 
-Memory merged_memory(const Keepers& keepers, std::size_t newest, std::vector<Reconciled>& states) {
-    Memory memory = keepers[newest]->memory();
-    for (std::size_t i = 0; i < keepers.size(); ++i) {
-        if (i == newest || !keepers[i]->is_whole()) continue;
+class Reconciler {
+public:
+    explicit Reconciler(const Keepers& keepers)
+        : keepers_(keepers),
+          newest_(find_newest(keepers)),
+          states_(keepers.size()),
+          must_copy_(keepers.size()) {}
+
+    std::vector<Reconciled> run() {
+        merge_memories();
+        // First those that are on the chain, so that a merge of forks finds them in sync.
+        for (std::size_t i = 0; i < keepers_.size(); ++i) sort_out(i);
+        for (const std::size_t fork : forks_) merge_fork(fork);
+        for (std::size_t i = 0; i < keepers_.size(); ++i) {
+            if (must_copy_[i]) copy(i);
+        }
+        for (std::size_t i = 0; i < keepers_.size(); ++i) {
+            if (states_[i].is_in_sync) write_memory(i);
+        }
+        return std::move(states_);
+    }
+    [[nodiscard]] std::size_t newest() const noexcept { return newest_; }
+
+private:
+    [[nodiscard]] Keeper& first() const { return *keepers_[newest_]; }
+
+    void leave_out(std::size_t i, const std::string& why) {
+        must_copy_[i] = false;
+        states_[i] = {false, why};
+    }
+
+    void merge_memories() {
+        memory_ = first().memory();
+        for (std::size_t i = 0; i < keepers_.size(); ++i) {
+            if (i == newest_ || !keepers_[i]->is_whole()) continue;
+            try {
+                merge_memory(memory_, keepers_[i]->memory());
+            } catch (const Fault& fault) {
+                if (fault.kind() != FaultKind::corrupt) throw;
+                must_copy_[i] = true;
+                states_[i].note = "a row beside its tree was damaged: rebuilt from its peer";
+            }
+        }
+        const auto source = first().store();
+        const auto view = source->read();
+        std::erase_if(memory_.pending, [&](const Revocation& request) {
+            return first().rows().request(*view, request.id).has_value();
+        });
+    }
+
+    // In sync, on the chain, on a fork, or not whole.
+    void sort_out(std::size_t i) {
+        Keeper& keeper = *keepers_[i];
+        if (!keeper.is_whole()) {
+            must_copy_[i] = true;
+            states_[i].note = "no pair of cell and plane opened: rebuilt from its peer";
+            return;
+        }
+        const PlaneHead own = keeper.head();
+        epoch_ = std::max(epoch_, own.epoch);
+        term_ = std::max(term_, own.term);
         try {
-            merge_memory(memory, keepers[i]->memory());
+            const bool is_same = own.hash == first().head().hash;
+            if (!is_same && !is_on_chain(first(), own)) {
+                forks_.push_back(i);
+                return;
+            }
+            if (must_copy_[i]) return;
+            if (!is_same) catch_up(keeper, first(), memory_);
+            states_[i].is_in_sync = true;
         } catch (const Fault& fault) {
-            if (fault.kind() != FaultKind::corrupt) throw;
-            states[i].note = "a row beside its tree was damaged: it was rebuilt from its peer";
+            if (i == newest_) throw;
+            leave_out(i, fault.what());
         }
     }
-    const auto source = keepers[newest]->store();
-    const auto view = source->read();
-    std::erase_if(memory.pending, [&](const Revocation& request) {
-        return keepers[newest]->rows().request(*view, request.id).has_value();
-    });
-    return memory;
-}
 
-bool holds(const Keeper& keeper, const Memory& memory) {
-    Memory mine = keeper.memory();
-    return mine.registers == memory.registers && mine.state == memory.state &&
-           mine.pending.size() == memory.pending.size();
-}
+    void merge_fork(std::size_t i) {
+        const std::string epoch = std::to_string(keepers_[i]->head().epoch);
+        std::vector<Revocation> requests;
+        try {
+            requests = requests_of_fork(*keepers_[i], first());
+        } catch (const Fault& fault) {
+            // What is dead in it cannot be told, so it must not be given up: a person looks at it.
+            leave_out(i, "it went another way than its peer at epoch " + epoch +
+                             " and cannot be merged: " + fault.what());
+            return;
+        }
+        for (Revocation& request : requests) run_request(std::move(request));
+        must_copy_[i] = true;
+        states_[i].note = "its state of epoch " + epoch +
+                          " was not on its peer's chain (a copy put back, or a fork): it was "
+                          "merged and rebuilt; if you restored a copy, erased keys were in it";
+    }
+
+    // One group on the newest and all that are in sync with it, above every epoch there was: if
+    // the copy to a fork is cut off between its k2 and k3, the new pair must win.
+    void run_request(Revocation request) {
+        const RootSlot root = first().read_root();
+        const Members members = first().members();
+        const PlaneHead head = first().head();
+        epoch_ = std::max(epoch_, head.epoch) + 1;
+        const GroupOrder order{first().name().vault, head, epoch_, term_, members, root};
+        std::optional<Advance> change;
+        {
+            const auto source = first().store();
+            const auto view = source->read();
+            const auto pages = [&](const PageId& id) { return KeeperRows::page(*view, id); };
+            std::vector<Revocation> one;
+            one.push_back(std::move(request));
+            change = prepare_group(order, std::move(one), {}, pages);
+        }
+        if (!change) {
+            throw Fault{FaultKind::storage, "a request of a fork needs too many pages at once"};
+        }
+        (void)first().advance(*change);
+        for (std::size_t i = 0; i < keepers_.size(); ++i) {
+            if (i == newest_ || !states_[i].is_in_sync) continue;
+            try {
+                (void)keepers_[i]->advance(*change);
+            } catch (const Fault& fault) {
+                leave_out(i, fault.what());
+            }
+        }
+    }
+
+    void copy(std::size_t i) {
+        try {
+            copy_whole(*keepers_[i], first(), memory_, 0);
+            states_[i].is_in_sync = true;
+        } catch (const Fault& fault) {
+            leave_out(i, fault.what());
+        }
+    }
+
+    void write_memory(std::size_t i) {
+        try {
+            const Memory mine = keepers_[i]->memory();
+            const bool holds_all = mine.registers == memory_.registers &&
+                                   mine.state == memory_.state &&
+                                   mine.pending.size() == memory_.pending.size();
+            if (!holds_all) keepers_[i]->write_memory(memory_);
+        } catch (const Fault& fault) {
+            if (i == newest_) throw;
+            leave_out(i, fault.what());
+        }
+    }
+
+    const Keepers& keepers_;
+    const std::size_t newest_;
+    std::vector<Reconciled> states_;
+    std::vector<bool> must_copy_;
+    std::vector<std::size_t> forks_;
+    Memory memory_;
+    std::uint64_t epoch_ = 0;  // the highest of any keeper
+    std::uint64_t term_ = 0;
+};
 
 }  // namespace
 
@@ -300,80 +392,10 @@ std::optional<Advance> prepare_group(const GroupOrder& order, std::vector<Revoca
     return advance;
 }
 
-std::vector<Reconciled> reconcile(const Keepers& keepers, std::size_t* newest_out) {
-    const std::size_t newest = find_newest(keepers);
-    *newest_out = newest;
-    const PlaneHead head = keepers[newest]->head();
-    std::vector<Reconciled> states(keepers.size());
-    const Memory memory = merged_memory(keepers, newest, states);
-    std::uint64_t epoch = head.epoch;
-    std::uint64_t term = head.term;
-    std::vector<std::size_t> forks;
-    std::vector<std::size_t> to_copy;
-
-    // First those that are on the chain, so that a merge finds them in sync.
-    for (std::size_t i = 0; i < keepers.size(); ++i) {
-        Keeper& keeper = *keepers[i];
-        if (!keeper.is_whole()) {
-            states[i].note = "no pair of cell and plane opened: rebuilt from its peer";
-        }
-        if (!states[i].note.empty()) {
-            to_copy.push_back(i);
-            continue;
-        }
-        const PlaneHead own = keeper.head();
-        epoch = std::max(epoch, own.epoch);
-        term = std::max(term, own.term);
-        try {
-            if (own.hash == head.hash) {
-                states[i].is_in_sync = true;
-            } else if (is_on_chain(*keepers[newest], own)) {
-                catch_up(keeper, *keepers[newest], memory);
-                states[i].is_in_sync = true;
-            } else {
-                forks.push_back(i);
-            }
-        } catch (const Fault& fault) {
-            if (i == newest) throw;
-            states[i] = {false, fault.what()};
-        }
-    }
-    for (const std::size_t i : forks) {
-        const PlaneHead own = keepers[i]->head();
-        std::vector<Revocation> requests;
-        try {
-            requests = requests_of_fork(*keepers[i], *keepers[newest]);
-        } catch (const Fault& fault) {
-            // What is dead in it cannot be told, so it must not be given up: a person looks at it.
-            states[i] = {false, "it went another way than its peer at epoch " +
-                                    number_text(own.epoch) +
-                                    " and cannot be merged: " + fault.what()};
-            continue;
-        }
-        run_requests(keepers, states, newest, std::move(requests), epoch, term);
-        to_copy.push_back(i);
-        states[i].note = "its state of epoch " + number_text(own.epoch) +
-                         " was not on its peer's chain (a copy put back, or a fork): it was "
-                         "merged and rebuilt; if you restored a copy, erased keys were in it";
-    }
-    for (const std::size_t i : to_copy) {
-        try {
-            copy_whole(*keepers[i], *keepers[newest], memory, 0);
-            states[i].is_in_sync = true;
-        } catch (const Fault& fault) {
-            states[i].note = fault.what();
-        }
-    }
-    for (std::size_t i = 0; i < keepers.size(); ++i) {
-        if (!states[i].is_in_sync) continue;
-        try {
-            if (!holds(*keepers[i], memory)) keepers[i]->write_memory(memory);
-        } catch (const Fault& fault) {
-            if (i == newest) throw;
-            states[i] = {false, fault.what()};
-        }
-    }
-    return states;
+std::vector<Reconciled> reconcile(const Keepers& keepers, std::size_t* newest) {
+    Reconciler reconciler{keepers};
+    *newest = reconciler.newest();
+    return reconciler.run();
 }
 
 }  // namespace oubliette::keys

@@ -69,7 +69,7 @@ bool is_known(CellClass cell_class) noexcept {
 
 }  // namespace
 
-// ---- Members ---------------------------------------------------------------------------------
+// ---- Members ----
 
 Bytes encode_members(const Members& members) {
     Bytes out;
@@ -109,7 +109,7 @@ crypto::Hash members_hash(const Members& members) {
     return crypto::blake2b({bytes_of("oblmemb\x01"), encode_members(members)});
 }
 
-// ---- The chain of hashes -----------------------------------------------------------------------
+// ---- The chain of hashes ----
 
 Bytes acknowledgement_bytes(const VaultId& vault, const Acknowledgement& ack) {
     Bytes out;
@@ -172,7 +172,7 @@ std::optional<StoredRow> decode_row(std::uint64_t epoch, ByteView encoded) {
     return stored;
 }
 
-// ---- Requests ----------------------------------------------------------------------------------
+// ---- Requests ----
 
 crypto::Hash request_digest(const Revocation& revocation) {
     std::vector<Path> addresses = revocation.addresses;
@@ -237,8 +237,7 @@ std::optional<Revocation> decode_request(const RequestId& id, ByteView encoded) 
     return revocation;
 }
 
-// ---- Boxed rows of one keeper
-// --------------------------------------------------------------------
+// ---- Boxed rows of one keeper ----
 
 Bytes seal_root(const crypto::Anchor& anchor, const KeeperName& name, const PlaneHead& head,
                 const RootSlot& root) {
@@ -445,7 +444,7 @@ std::optional<crypto::SigningKey> open_signing_key(const crypto::Kek& kek,
     return signing;
 }
 
-// ---- Offline check -----------------------------------------------------------------------------
+// ---- Offline check ----
 
 namespace {
 

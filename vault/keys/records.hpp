@@ -53,7 +53,7 @@
 
 namespace oubliette::keys {
 
-// ---- Members ---------------------------------------------------------------------------------
+// ---- Members ----
 
 enum class MemberStatus : std::uint8_t { joining = 1, active = 2, expelled = 3 };
 
@@ -71,7 +71,7 @@ using Members = std::vector<Member>;  // ordered by id
 [[nodiscard]] std::optional<Members> decode_members(ByteView encoded);
 [[nodiscard]] crypto::Hash members_hash(const Members& members);
 
-// ---- The chain of hashes -----------------------------------------------------------------------
+// ---- The chain of hashes ----
 
 // h of KEYS 5.5.
 [[nodiscard]] crypto::Hash plane_hash(const VaultId& vault, std::uint64_t epoch,
@@ -89,7 +89,7 @@ struct StoredRow {
 [[nodiscard]] Bytes encode_row(const StoredRow& stored);
 [[nodiscard]] std::optional<StoredRow> decode_row(std::uint64_t epoch, ByteView encoded);
 
-// ---- Requests ----------------------------------------------------------------------------------
+// ---- Requests ----
 
 // SHA-256(request id | r2 | address list), whatever the order of the addresses.
 [[nodiscard]] crypto::Hash request_digest(const Revocation& revocation);
@@ -113,8 +113,7 @@ struct RequestLeaf {
 [[nodiscard]] bool verify_finality(const VaultId& vault, const Revocation& revocation,
                                    const Finality& finality);
 
-// ---- Boxed rows of one keeper
-// --------------------------------------------------------------------
+// ---- Boxed rows of one keeper ----
 
 struct KeeperName {
     VaultId vault{};

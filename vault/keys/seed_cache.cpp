@@ -1,6 +1,7 @@
 #include "vault/keys/seed_cache.hpp"
 
 #include <algorithm>
+#include <bit>
 
 #include "crypto/assert.hpp"
 
@@ -25,6 +26,11 @@ std::uint64_t person_above(const Path& path) noexcept {
     return path.slice(0, 12) << 36 | path.slice(18, 36);
 }
 
+// Numbers are consecutive: a multiplication spreads them over the shards.
+std::uint64_t spread(std::uint64_t person) noexcept {
+    return person * 0x9E37'79B9'7F4A'7C15ULL;
+}
+
 }  // namespace
 
 SeedCache::SeedCache(std::size_t count)
@@ -35,7 +41,7 @@ SeedCache::SeedCache(std::size_t count)
         shard.people.resize(places_);
         shard.used.resize(places_);
         shard.referenced.resize(places_);
-        shard.places.reserve(places_);
+        shard.slots.resize(std::bit_ceil(places_ * 2));
     }
 }
 
@@ -44,13 +50,39 @@ SeedCache::~SeedCache() {
 }
 
 SeedCache::Shard& SeedCache::shard_of(std::uint64_t person) noexcept {
-    // Numbers are consecutive: a multiplication spreads them over the shards.
-    return shards_[(person * 0x9E37'79B9'7F4A'7C15ULL) >> 58];
+    return shards_[spread(person) >> 58];
+}
+
+std::size_t SeedCache::home(const Shard& shard, std::uint64_t person) noexcept {
+    return spread(person) >> 20 & (shard.slots.size() - 1);  // the highest bits chose the shard
+}
+
+std::size_t SeedCache::slot_of(const Shard& shard, std::uint64_t person) noexcept {
+    std::size_t at = home(shard, person);
+    while (shard.slots[at].place != kNoPlace && shard.slots[at].person != person) {
+        at = (at + 1) & (shard.slots.size() - 1);
+    }
+    return at;
+}
+
+// Backward-shift deletion: no tombstones, so that churn leaves nothing behind.
+void SeedCache::remove_slot(Shard& shard, std::uint64_t person) noexcept {
+    const std::size_t mask = shard.slots.size() - 1;
+    std::size_t gap = slot_of(shard, person);
+    OBL_ASSERT(shard.slots[gap].place != kNoPlace);
+    for (std::size_t next = (gap + 1) & mask; shard.slots[next].place != kNoPlace;
+         next = (next + 1) & mask) {
+        const std::size_t from_home = (next - home(shard, shard.slots[next].person)) & mask;
+        if (from_home < ((next - gap) & mask)) continue;
+        shard.slots[gap] = shard.slots[next];
+        gap = next;
+    }
+    shard.slots[gap] = Slot{};
 }
 
 void SeedCache::forget(Shard& shard, std::uint32_t place) {
     crypto::wipe(shard.seeds.subspan(place * kSeedSize, kSeedSize));
-    shard.places.erase(shard.people[place]);
+    remove_slot(shard, shard.people[place]);
     shard.used[place] = false;
 }
 
@@ -58,10 +90,10 @@ bool SeedCache::find(TenantId tenant, SubjectNumber number, crypto::Seed* out) {
     const std::uint64_t person = person_of(tenant, number);
     Shard& shard = shard_of(person);
     const std::lock_guard lock{shard.mutex};
-    const auto found = shard.places.find(person);
-    if (found == shard.places.end()) return false;
-    shard.referenced[found->second] = true;
-    const ByteSpan seed = shard.seeds.subspan(found->second * kSeedSize, kSeedSize);
+    const std::uint32_t place = shard.slots[slot_of(shard, person)].place;
+    if (place == kNoPlace) return false;
+    shard.referenced[place] = true;
+    const ByteSpan seed = shard.seeds.subspan(place * kSeedSize, kSeedSize);
     std::copy(seed.begin(), seed.end(), out->expose_mut().begin());
     return true;
 }
@@ -71,7 +103,7 @@ void SeedCache::insert(TenantId tenant, SubjectNumber number, const crypto::Seed
     const std::uint64_t person = person_of(tenant, number);
     Shard& shard = shard_of(person);
     const std::lock_guard lock{shard.mutex};
-    if (shard.places.contains(person) || !permits()) return;
+    if (shard.slots[slot_of(shard, person)].place != kNoPlace || !permits()) return;
     while (shard.used[shard.hand] && shard.referenced[shard.hand]) {
         shard.referenced[shard.hand] = false;
         shard.hand = (shard.hand + 1) % places_;
@@ -84,7 +116,7 @@ void SeedCache::insert(TenantId tenant, SubjectNumber number, const crypto::Seed
     shard.people[place] = person;
     shard.used[place] = true;
     shard.referenced[place] = false;
-    shard.places.emplace(person, place);
+    shard.slots[slot_of(shard, person)] = {person, place};
 }
 
 void SeedCache::wipe_below(Shard& shard, const Path& path) {
@@ -106,8 +138,8 @@ void SeedCache::wipe(std::span<const Path> paths) {
         const std::uint64_t person = person_above(path);
         Shard& shard = shard_of(person);
         const std::lock_guard lock{shard.mutex};
-        const auto found = shard.places.find(person);
-        if (found != shard.places.end()) forget(shard, found->second);
+        const std::uint32_t place = shard.slots[slot_of(shard, person)].place;
+        if (place != kNoPlace) forget(shard, place);
     }
 }
 

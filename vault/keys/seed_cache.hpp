@@ -3,7 +3,6 @@
 #include <array>
 #include <memory>
 #include <mutex>
-#include <unordered_map>
 #include <vector>
 
 #include "crypto/locked_arena.hpp"
@@ -35,10 +34,15 @@ public:
 
 private:
     static constexpr unsigned kShards = 64;
+    struct Slot {
+        std::uint64_t person = 0;
+        std::uint32_t place = kNoPlace;
+    };
+    static constexpr std::uint32_t kNoPlace = 0xFFFF'FFFF;
     struct Shard {
         std::mutex mutex;
-        std::unordered_map<std::uint64_t, std::uint32_t> places;  // person -> place
-        std::vector<std::uint64_t> people;                        // place -> person
+        std::vector<Slot> slots;            // person -> place; open addressing, half full at most
+        std::vector<std::uint64_t> people;  // place -> person
         std::vector<bool> used;
         std::vector<bool> referenced;
         std::size_t hand = 0;
@@ -46,6 +50,11 @@ private:
     };
 
     [[nodiscard]] Shard& shard_of(std::uint64_t person) noexcept;
+    // Where the search for a person begins.
+    [[nodiscard]] static std::size_t home(const Shard& shard, std::uint64_t person) noexcept;
+    // The person's slot, or the free one where the search ended.
+    [[nodiscard]] static std::size_t slot_of(const Shard& shard, std::uint64_t person) noexcept;
+    static void remove_slot(Shard& shard, std::uint64_t person) noexcept;
     static void forget(Shard& shard, std::uint32_t place);
     static void wipe_below(Shard& shard, const Path& path);
 

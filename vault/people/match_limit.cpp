@@ -4,25 +4,29 @@ namespace oubliette::people {
 namespace {
 
 bool is_old(std::uint32_t at, Timestamp now) noexcept {
-    return at + MatchLimit::kWindow <= now.seconds;
+    return now.seconds >= at && now.seconds - at >= MatchLimit::kWindow;
 }
 
 }  // namespace
 
 bool MatchLimit::may_try(keys::SubjectNumber number, std::uint16_t field, Timestamp now) {
     const std::scoped_lock lock{mutex_};
-    const auto found = failures_.find({number.local, field});
-    if (found == failures_.end()) {
-        if (failures_.size() >= kEntriesMax) forget_old(now);
-        return failures_.size() < kEntriesMax;
-    }
-    while (!found->second.empty() && is_old(found->second.front(), now)) found->second.pop_front();
-    return found->second.size() < kFailuresMax;
+    const Key key{number.local, field};
+    if (!failures_.contains(key) && failures_.size() >= kEntriesMax) forget_old(now);
+    if (!failures_.contains(key) && failures_.size() >= kEntriesMax) return false;
+    auto& tries = failures_[key];
+    while (!tries.empty() && is_old(tries.front(), now)) tries.pop_front();
+    if (tries.size() >= kFailuresMax) return false;
+    tries.push_back(now.seconds);
+    return true;
 }
 
-void MatchLimit::failed(keys::SubjectNumber number, std::uint16_t field, Timestamp now) {
+void MatchLimit::right(keys::SubjectNumber number, std::uint16_t field) {
     const std::scoped_lock lock{mutex_};
-    failures_[{number.local, field}].push_back(now.seconds);
+    const auto found = failures_.find({number.local, field});
+    if (found == failures_.end()) return;
+    if (!found->second.empty()) found->second.pop_back();
+    if (found->second.empty()) failures_.erase(found);
 }
 
 void MatchLimit::forget_old(Timestamp now) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "crypto/kdf.hpp"
+#include "vault/people/boxes.hpp"
 #include "vault/tables.hpp"
 
 namespace oubliette::people {
@@ -16,39 +17,8 @@ using policy::FieldId;
 using policy::SlotId;
 using policy::SubjectState;
 
-[[noreturn]] void corrupt(const char* what) { throw Fault{FaultKind::corrupt, what}; }
-
-std::uint32_t salt32_of(ByteView box) noexcept {
-    ByteReader in{box.subspan(crypto::kBoxSaltOffset, 4)};
-    return in.le32();
-}
-
-// A salt whose first four bytes are 0 would look like "floating" in a token.
-ByteArray<crypto::kBoxSaltSize> fresh_salt() noexcept {
-    ByteArray<crypto::kBoxSaltSize> salt{};
-    do {
-        crypto::random_bytes(salt);
-    } while (salt[0] == 0 && salt[1] == 0 && salt[2] == 0 && salt[3] == 0);
-    return salt;
-}
-
-// header | box of a fixed-size record under a subkey.
-Bytes seal_record(const crypto::SubKey& key, const Header& header, const RecordPlace& place,
-                  ByteView plaintext) {
-    const auto head = header.encode();
-    Bytes row(head.begin(), head.end());
-    ByteWriter{row}.bytes(crypto::seal_box(key.expose(), Commitment::value, plaintext,
-                                           associated_data(place, head)));
-    return row;
-}
-
-// nullopt: does not authenticate.
-std::optional<crypto::SecretBytes> open_record(const crypto::SubKey& key, const RecordPlace& place,
-                                               ByteView row) {
-    const auto header = Header::decode(row);
-    if (!header) return std::nullopt;
-    return crypto::open_box(key.expose(), Commitment::value, row.subspan(kHeaderSize),
-                            associated_data(place, header->encode()));
+[[noreturn]] void corrupt(const char* what) {
+    throw Fault{FaultKind::corrupt, what};
 }
 
 std::uint32_t next_area(std::uint32_t item) noexcept {
@@ -92,19 +62,23 @@ Result<crypto::Seed> People::fixed_key(SubjectNumber number) const {
 SubjectState People::open_state(const store::ReadView& view, const policy::Gate& gate,
                                 SubjectNumber number, const crypto::Seed& fixed,
                                 ByteView row) const {
-    const auto key =
-        crypto::derive_subkey(fixed.expose(), KdfContext::subject, keys::subkey::kHotRow);
-    const auto plaintext = open_record(key, {RecordType::hot_row, tenant_, number, 0, 0}, row);
-    const auto state = plaintext ? decode_subject_state(plaintext->expose()) : std::nullopt;
+    const auto state = open_hot_row(fixed, {tenant_, number}, row);
     if (!state) corrupt("a person's hot row does not authenticate");
     if (Header::decode(row)->generation == generation_) return *state;
     return rebuilt_state(view, gate, number, *state);
 }
 
+crypto::SubKey People::pseudonym_key(const crypto::Seed& fixed) noexcept {
+    return crypto::derive_subkey(fixed.expose(), KdfContext::audit, keys::subkey::kAuditPseudonym);
+}
+
 Result<SubjectState> People::load_state(const store::ReadView& view, const policy::Gate& gate,
-                                        SubjectNumber number) const {
+                                        SubjectNumber number,
+                                        std::optional<crypto::SubKey>& audit) const {
+    audit.reset();
     const auto fixed = fixed_key(number);
     if (!fixed) return fixed.error();
+    audit = pseudonym_key(*fixed);
     const auto row = view.get(Tables::kPeople, row_key(tenant_, number, RowKind::hot));
     if (!row) return Refusal::not_found;
     return open_state(view, gate, number, *fixed, *row);
@@ -123,13 +97,15 @@ Result<Person> People::load(const store::ReadView& view, const policy::Gate& gat
     person.number = number;
     person.fixed = std::move(*fixed);
     person.state = open_state(view, gate, number, person.fixed, *hot);
-    const auto key = crypto::derive_subkey(person.fixed.expose(), KdfContext::subject,
-                                           keys::subkey::kPersonRow);
-    const auto plaintext = open_record(key, {RecordType::person_row, tenant_, number, 0, 0}, *row);
-    const auto counters = plaintext ? decode_person_row(plaintext->expose()) : std::nullopt;
+    const auto counters = open_person_row(person.fixed, {tenant_, number}, *row);
     if (!counters) corrupt("a person's row does not authenticate");
     person.row = *counters;
-    if (Header::decode(*row)->generation != generation_) jump_to_fresh_area(person.row);
+    if (Header::decode(*row)->generation != generation_) {
+        // What was given out after the copy was made and is dead already tells how far it went.
+        const auto dead = plane_.highest_dead_item(tenant_, number);
+        if (dead) person.row.next_item = std::max(person.row.next_item, *dead + 1);
+        jump_to_fresh_area(person.row);
+    }
     return person;
 }
 
@@ -153,11 +129,13 @@ SubjectState People::rebuilt_state(const store::ReadView& view, const policy::Ga
         if (marker == NodeState::corrupt) corrupt("a person's marker cannot be derived");
         if (marker == NodeState::whole) state.granted.set(static_cast<SlotId>(slot));
     }
-    const auto dead = [&](unsigned marker) {
-        return plane_.implicit_marker(tenant_, number, marker) == NodeState::dead;
+    const auto is_dead = [&](unsigned marker) {
+        const NodeState found = plane_.implicit_marker(tenant_, number, marker);
+        if (found == NodeState::corrupt) corrupt("a person's marker cannot be derived");
+        return found == NodeState::dead;
     };
-    if (dead(keys::kMarkerNotPaused)) state.flags |= SubjectState::kPaused;
-    if (dead(keys::kMarkerNotRestricted)) state.flags |= SubjectState::kRestricted;
+    if (is_dead(keys::kMarkerNotPaused)) state.flags |= SubjectState::kPaused;
+    if (is_dead(keys::kMarkerNotRestricted)) state.flags |= SubjectState::kRestricted;
     return state;
 }
 
@@ -176,9 +154,7 @@ NodeState People::value_key(SubjectNumber number, std::uint32_t item, const Head
         region = leaves_.get(keys::region_path(tenant_, header.region));
         if (region.state != NodeState::whole) return region.state;
     }
-    crypto::blake2b_keyed(item_key.expose(),
-                          {bytes_of("obl/val/1"), day.seed.expose(), region.seed.expose()},
-                          out.expose_mut());
+    out = derive_value_key(item_key.expose(), day.seed.expose(), region.seed.expose());
     return NodeState::whole;
 }
 
@@ -193,27 +169,14 @@ Result<OpenedValue> People::open_row(SubjectNumber number, ByteView key, ByteVie
     case NodeState::punctured: return Refusal::retention_ended;
     case NodeState::corrupt: corrupt("a value's key cannot be derived");
     }
-    const std::size_t box_at = kHeaderSize + (header->format == 2 ? kIndexTruthBoxSize : 0);
-    if (row.size() < box_at) corrupt("a value's row is too short");
-    const ByteView box = row.subspan(box_at);
-    auto plaintext = crypto::open_box(
-        value_key_.expose(), Commitment::value, box,
-        associated_data({RecordType::value, tenant_, number, place.field, place.item},
-                        header->encode()));
-    if (!plaintext) corrupt("a stored value does not authenticate");
-    OpenedValue opened;
-    opened.item = place.item;
-    opened.salt32 = salt32_of(box);
-    opened.plaintext = std::move(*plaintext);
-    const auto value = decode_value(opened.plaintext.expose());
-    if (!value) corrupt("a stored value has another format");
-    opened.value = *value;
-    return opened;
+    auto opened = open_stored_value(value_key_, {tenant_, number}, place, row);
+    if (!opened) corrupt("a stored value does not authenticate");
+    return std::move(*opened);
 }
 
 Result<OpenedValue> People::open_value(const store::ReadView& view, SubjectNumber number,
                                        FieldId field, std::uint32_t salt32) const {
-    const Bytes prefix =
+    const RowKey prefix =
         field_prefix(tenant_, number, RowKind::value, static_cast<std::uint16_t>(field));
     if (salt32 == 0) {
         const auto row = view.last(Tables::kPeople, prefix);
@@ -222,13 +185,9 @@ Result<OpenedValue> People::open_value(const store::ReadView& view, SubjectNumbe
     }
     Result<OpenedValue> found = Refusal::not_found;
     view.scan(Tables::kPeople, prefix, {}, [&](ByteView key, ByteView row) {
-        const auto header = Header::decode(row);
-        const std::size_t box_at =
-            kHeaderSize + (header && header->format == 2 ? kIndexTruthBoxSize : 0);
-        if (!header || row.size() < box_at + crypto::box_overhead(Commitment::value)) {
-            corrupt("a value's row is too short");
-        }
-        if (salt32_of(row.subspan(box_at)) != salt32) return true;
+        const auto present = salt32_of(row);
+        if (!present) corrupt("a value's row is too short");
+        if (*present != salt32) return true;
         found = open_row(number, key, row);
         return false;
     });
@@ -238,7 +197,7 @@ Result<OpenedValue> People::open_value(const store::ReadView& view, SubjectNumbe
 std::vector<OpenedValue> People::open_values(const store::ReadView& view, SubjectNumber number,
                                              FieldId field) const {
     std::vector<OpenedValue> values;
-    const Bytes prefix =
+    const RowKey prefix =
         field_prefix(tenant_, number, RowKind::value, static_cast<std::uint16_t>(field));
     view.scan(Tables::kPeople, prefix, {}, [&](ByteView key, ByteView row) {
         auto opened = open_row(number, key, row);
@@ -251,9 +210,9 @@ std::vector<OpenedValue> People::open_values(const store::ReadView& view, Subjec
 std::vector<StoredMarker> People::markers(const store::ReadView& view, SubjectNumber number,
                                           std::optional<SlotId> slot) const {
     std::vector<StoredMarker> found;
-    const Bytes prefix = slot ? field_prefix(tenant_, number, RowKind::marker,
-                                             static_cast<std::uint16_t>(*slot))
-                              : row_key(tenant_, number, RowKind::marker);
+    const RowKey prefix =
+        slot ? field_prefix(tenant_, number, RowKind::marker, static_cast<std::uint16_t>(*slot))
+             : row_key(tenant_, number, RowKind::marker);
     view.scan(Tables::kPeople, prefix, {}, [&](ByteView key, ByteView row) {
         const FieldItem place = field_item_of(key);
         StoredMarker stored;
@@ -262,12 +221,7 @@ std::vector<StoredMarker> People::markers(const store::ReadView& view, SubjectNu
         const NodeState state = plane_.item_key(tenant_, number, place.item, item_key);
         if (state == NodeState::corrupt) corrupt("a consent marker's key cannot be derived");
         if (state == NodeState::whole) {
-            const auto key_of_marker = crypto::derive_subkey(item_key.expose(), KdfContext::item,
-                                                             keys::subkey::kMarker);
-            const auto plaintext =
-                open_record(key_of_marker,
-                            {RecordType::marker, tenant_, number, place.field, place.item}, row);
-            const auto marker = plaintext ? decode_marker(plaintext->expose()) : std::nullopt;
+            const auto marker = open_marker_row(item_key, {tenant_, number}, place, row);
             if (!marker) corrupt("a consent marker does not authenticate");
             stored.alive = true;
             stored.marker = *marker;
@@ -284,8 +238,7 @@ policy::SlotMask People::expired_slots(const store::ReadView& view, SubjectNumbe
     policy::SlotMask good;
     for (const StoredMarker& stored : markers(view, number, std::nullopt)) {
         if (!stored.alive) continue;
-        const bool is_over =
-            stored.marker.expires.seconds != 0 && now >= stored.marker.expires;
+        const bool is_over = stored.marker.expires.seconds != 0 && now >= stored.marker.expires;
         (is_over ? expired : good).set(static_cast<SlotId>(stored.marker.slot));
     }
     expired.low &= ~good.low;
@@ -305,13 +258,9 @@ std::optional<std::string> People::open_external_id(SubjectNumber number, ByteVi
     const NodeState state = plane_.item_key(tenant_, number, 0, item_key);
     if (state == NodeState::dead) return std::nullopt;
     if (state != NodeState::whole) corrupt("a person's key cannot be derived");
-    const auto key = crypto::derive_subkey(item_key.expose(), KdfContext::item,
-                                           keys::subkey::kExternalId);
-    const auto plaintext =
-        open_record(key, {RecordType::external_id, tenant_, number, 0, 0}, row);
-    const auto id = plaintext ? decode_external_id(plaintext->expose()) : std::nullopt;
+    auto id = open_external_id_row(item_key, {tenant_, number}, row);
     if (!id) corrupt("an external id does not authenticate");
-    return std::string{*id};
+    return id;
 }
 
 std::optional<IndexTruth> People::index_truth(SubjectNumber number, ByteView row_key_bytes,
@@ -319,20 +268,14 @@ std::optional<IndexTruth> People::index_truth(SubjectNumber number, ByteView row
     const auto header = Header::decode(row);
     if (!header) corrupt("a value's row has another format");
     if (header->format != 2) return std::nullopt;
-    if (row.size() < kHeaderSize + kIndexTruthBoxSize) corrupt("a value's row is too short");
     const FieldItem place = field_item_of(row_key_bytes);
     crypto::ValueKey value_key_;
     const NodeState state = value_key(number, place.item, *header, value_key_);
     if (state == NodeState::corrupt) corrupt("a value's key cannot be derived");
     if (state != NodeState::whole) return std::nullopt;
-    const auto key = crypto::derive_subkey(value_key_.expose(), KdfContext::index,
-                                           keys::subkey::kIndexTruth);
-    const auto plaintext = crypto::open_box(
-        key.expose(), Commitment::value, row.subspan(kHeaderSize, kIndexTruthBoxSize),
-        associated_data({RecordType::index_truth, tenant_, number, place.field, place.item},
-                        header->encode()));
-    if (!plaintext) corrupt("an index entry does not authenticate");
-    return decode_index_truth(plaintext->expose());
+    const auto truth = open_stored_truth(value_key_, {tenant_, number}, place, row);
+    if (!truth) corrupt("an index entry does not authenticate");
+    return truth;
 }
 
 // ---- Writing -------------------------------------------------------------------------------
@@ -353,8 +296,8 @@ Person People::create(store::WriteView& view, const policy::Gate& gate, SubjectN
     if (plane_.item_key(tenant_, number, 0, item_key) != NodeState::whole) {
         corrupt("a fresh person number has no living key");
     }
-    const auto key = crypto::derive_subkey(item_key.expose(), KdfContext::item,
-                                           keys::subkey::kExternalId);
+    const auto key =
+        crypto::derive_subkey(item_key.expose(), KdfContext::item, keys::subkey::kExternalId);
     Header header;
     header.region = person.state.home_region;
     header.generation = generation_;
@@ -379,41 +322,42 @@ void People::save(store::WriteView& view, Person& person) const {
     person.changed = false;
 }
 
+// The first four bytes pin tokens to the value: unique within the field, and not 0, which would
+// look like "floating" in a token.
+BoxSalt People::fresh_salt(const store::ReadView& view, SubjectNumber number, FieldId field) const {
+    std::vector<std::uint32_t> taken{0};
+    const RowKey prefix =
+        field_prefix(tenant_, number, RowKind::value, static_cast<std::uint16_t>(field));
+    view.scan(Tables::kPeople, prefix, {}, [&taken](ByteView, ByteView row) {
+        if (const auto salt32 = salt32_of(row)) taken.push_back(*salt32);
+        return true;
+    });
+    BoxSalt salt{};
+    do {
+        crypto::random_bytes(salt);
+    } while (std::ranges::find(taken, ByteReader{salt}.le32()) != taken.end());
+    return salt;
+}
+
 std::uint32_t People::write_value(store::WriteView& view, Person& person,
                                   const NewValue& value) const {
     Header header;
-    header.format = value.truth ? 2 : 1;
     header.schema = static_cast<std::uint16_t>(value.field);
     header.retention_class = static_cast<std::uint16_t>(value.retention_class);
     header.day = value.end_day.value_or(keys::kRetentionDayOpen);
     header.region = person.state.home_region;
     header.generation = generation_;
-    const auto head = header.encode();
+    const BoxSalt salt = fresh_salt(view, person.number, value.field);
     const std::uint32_t item = person.take_item();
     crypto::ValueKey key;
     if (value_key(person.number, item, header, key) != NodeState::whole) {
         corrupt("a fresh item number has no living key");
     }
-    const RecordPlace place{RecordType::value, tenant_, person.number, header.schema, item};
-
-    Bytes row(head.begin(), head.end());
-    if (value.truth) {
-        const auto truth_key = crypto::derive_subkey(key.expose(), KdfContext::index,
-                                                     keys::subkey::kIndexTruth);
-        RecordPlace truth_place = place;
-        truth_place.type = RecordType::index_truth;
-        ByteWriter{row}.bytes(crypto::seal_box(truth_key.expose(), Commitment::value,
-                                               encode(*value.truth),
-                                               associated_data(truth_place, head)));
-    }
     const auto plaintext = encode_value(value.kind, value.collected, value.text);
-    const auto salt = fresh_salt();
-    const std::size_t box_at = row.size();
-    row.resize(box_at + plaintext.size() + crypto::box_overhead(Commitment::value));
-    crypto::seal_box_into(key.expose(), Commitment::value, salt, plaintext.expose(),
-                          associated_data(place, head), ByteSpan{row}.subspan(box_at));
-    const Bytes key_bytes =
-        row_key(tenant_, person.number, RowKind::value, header.schema, item);
+    const Bytes row = seal_value_row(
+        key, header, {RecordType::value, tenant_, person.number, header.schema, item}, salt,
+        plaintext.expose(), value.truth);
+    const RowKey key_bytes = row_key(tenant_, person.number, RowKind::value, header.schema, item);
     view.put(Tables::kPeople, key_bytes, row);
     if (value.end_day) {
         Bytes expiry;
@@ -424,7 +368,7 @@ std::uint32_t People::write_value(store::WriteView& view, Person& person,
             .bytes(key_bytes);
         view.put(Tables::kExpiry, expiry, {});
     }
-    return salt32_of(ByteView{row}.subspan(box_at));
+    return *salt32_of(row);
 }
 
 std::uint32_t People::write_marker(store::WriteView& view, Person& person,
@@ -440,11 +384,10 @@ std::uint32_t People::write_marker(store::WriteView& view, Person& person,
     header.schema = marker.slot;
     header.region = person.state.home_region;
     header.generation = generation_;
-    view.put(Tables::kPeople,
-             row_key(tenant_, person.number, RowKind::marker, marker.slot, item),
-             seal_record(key, header,
-                         {RecordType::marker, tenant_, person.number, marker.slot, item},
-                         encode(marker)));
+    view.put(
+        Tables::kPeople, row_key(tenant_, person.number, RowKind::marker, marker.slot, item),
+        seal_record(key, header, {RecordType::marker, tenant_, person.number, marker.slot, item},
+                    encode(marker)));
     return item;
 }
 
@@ -462,15 +405,15 @@ bool People::remove_rows(store::WriteView& view, SubjectNumber number,
 
 std::uint64_t People::reserve_audit_numbers(store::WriteView& view, SubjectNumber number,
                                             const crypto::Seed& fixed) const {
-    const auto key = crypto::derive_subkey(fixed.expose(), KdfContext::subject,
-                                           keys::subkey::kAuditCounter);
+    const auto key =
+        crypto::derive_subkey(fixed.expose(), KdfContext::subject, keys::subkey::kAuditCounter);
     const RecordPlace place{RecordType::audit_counter, tenant_, number, 0, 0};
-    const Bytes at = row_key(tenant_, number, RowKind::audit_counter);
+    const RowKey at = row_key(tenant_, number, RowKind::audit_counter);
     std::uint64_t reserved = 0;
     if (const auto row = view.get(Tables::kPeople, at)) {
-        const auto plaintext = open_record(key, place, *row);
-        if (!plaintext || plaintext->size() != 8) corrupt("an audit counter does not authenticate");
-        reserved = ByteReader{plaintext->expose()}.le64();
+        const auto counter = open_audit_counter(fixed, {tenant_, number}, *row);
+        if (!counter) corrupt("an audit counter does not authenticate");
+        reserved = *counter;
     }
     Bytes next;
     ByteWriter{next}.le64(reserved + kAuditReserve);

@@ -5,7 +5,7 @@
 
 #include "vault/keys/key_plane.hpp"
 #include "vault/keys/leaf_cache.hpp"
-#include "vault/people/records.hpp"
+#include "vault/people/rows.hpp"
 #include "vault/store/store.hpp"
 
 // One person's rows, opened and written: the state that decisions need, values, consent markers,
@@ -32,14 +32,6 @@ struct Person {
     }
 };
 
-// A stored value, opened.
-struct OpenedValue {
-    std::uint32_t item = 0;
-    std::uint32_t salt32 = 0;
-    crypto::SecretBytes plaintext;
-    StoredValue value;  // views into plaintext
-};
-
 struct StoredMarker {
     std::uint32_t item = 0;
     bool alive = false;  // its item key still exists
@@ -59,16 +51,18 @@ public:
     [[nodiscard]] Result<Person> load(const store::ReadView& view, const policy::Gate& gate,
                                       SubjectNumber number) const;
 
-    // Only what decisions need; one box less. Refuses and throws as load().
-    [[nodiscard]] Result<policy::SubjectState> load_state(const store::ReadView& view,
-                                                          const policy::Gate& gate,
-                                                          SubjectNumber number) const;
+    // Only what decisions need; one box less. Refuses and throws as load(). `audit` is the key of
+    // the person's audit pseudonyms unless the person is erased.
+    [[nodiscard]] Result<policy::SubjectState> load_state(
+        const store::ReadView& view, const policy::Gate& gate, SubjectNumber number,
+        std::optional<crypto::SubKey>& audit) const;
+    // K_aud (vault/audit/entry.hpp).
+    [[nodiscard]] static crypto::SubKey pseudonym_key(const crypto::Seed& fixed) noexcept;
 
     // Present value of a field, or the one whose salt begins with `salt32` if that is not 0.
     // Refuses: not_found, erased, retention_ended (its retention day is dead).
     [[nodiscard]] Result<OpenedValue> open_value(const store::ReadView& view, SubjectNumber number,
-                                                 policy::FieldId field,
-                                                 std::uint32_t salt32) const;
+                                                 policy::FieldId field, std::uint32_t salt32) const;
     // All values of a field, oldest first; those whose key is dead are left out.
     [[nodiscard]] std::vector<OpenedValue> open_values(const store::ReadView& view,
                                                        SubjectNumber number,
@@ -131,11 +125,12 @@ private:
                                                   const crypto::Seed& fixed, ByteView row) const;
     [[nodiscard]] keys::NodeState value_key(SubjectNumber number, std::uint32_t item,
                                             const Header& header, crypto::ValueKey& out) const;
+    [[nodiscard]] BoxSalt fresh_salt(const store::ReadView& view, SubjectNumber number,
+                                     policy::FieldId field) const;
     [[nodiscard]] Result<OpenedValue> open_row(SubjectNumber number, ByteView key,
                                                ByteView row) const;
     [[nodiscard]] policy::SubjectState rebuilt_state(const store::ReadView& view,
-                                                     const policy::Gate& gate,
-                                                     SubjectNumber number,
+                                                     const policy::Gate& gate, SubjectNumber number,
                                                      policy::SubjectState old) const;
 
     keys::KeyPlane& plane_;

@@ -16,13 +16,40 @@ std::size_t padme(std::size_t size) noexcept {
     return (size + mask) & ~mask;
 }
 
-template <std::size_t N>
-ByteArray<N> exactly(const Bytes& bytes) noexcept {
-    OBL_ASSERT(bytes.size() == N);
-    ByteArray<N> out{};
-    std::copy(bytes.begin(), bytes.end(), out.begin());
-    return out;
+bool is_zero(ByteView bytes) noexcept {
+    return std::ranges::all_of(bytes, [](Byte byte) { return byte == 0; });
 }
+
+// Writes a plaintext of N bytes, little-endian, without touching the heap.
+template <std::size_t N>
+class Fixed {
+public:
+    Fixed& le(std::uint64_t value, std::size_t width) noexcept {
+        OBL_ASSERT(size_ + width <= N);
+        for (std::size_t i = 0; i < width; ++i) {
+            bytes_[size_++] = static_cast<Byte>(value >> (8 * i));
+        }
+        return *this;
+    }
+    Fixed& bytes(ByteView value) noexcept {
+        OBL_ASSERT(size_ + value.size() <= N);
+        std::copy(value.begin(), value.end(), bytes_.begin() + static_cast<std::ptrdiff_t>(size_));
+        size_ += value.size();
+        return *this;
+    }
+    Fixed& zeros(std::size_t count) noexcept {  // the array is zero already
+        size_ += count;
+        return *this;
+    }
+    [[nodiscard]] ByteArray<N> whole() const noexcept {
+        OBL_ASSERT(size_ == N);
+        return bytes_;
+    }
+
+private:
+    ByteArray<N> bytes_{};
+    std::size_t size_ = 0;
+};
 
 }  // namespace
 
@@ -57,10 +84,10 @@ PersonPrefix person_prefix(TenantId tenant, SubjectNumber number) noexcept {
     PersonPrefix out;
     const auto shard = static_cast<std::uint16_t>(number.local >> 20);
     const auto tenant_number = static_cast<std::uint16_t>(tenant);
-    out.bytes = {static_cast<Byte>(shard >> 8),           static_cast<Byte>(shard),
-                 static_cast<Byte>(tenant_number >> 8),   static_cast<Byte>(tenant_number),
-                 static_cast<Byte>(number.local >> 32),   static_cast<Byte>(number.local >> 24),
-                 static_cast<Byte>(number.local >> 16),   static_cast<Byte>(number.local >> 8),
+    out.bytes = {static_cast<Byte>(shard >> 8),         static_cast<Byte>(shard),
+                 static_cast<Byte>(tenant_number >> 8), static_cast<Byte>(tenant_number),
+                 static_cast<Byte>(number.local >> 32), static_cast<Byte>(number.local >> 24),
+                 static_cast<Byte>(number.local >> 16), static_cast<Byte>(number.local >> 8),
                  static_cast<Byte>(number.local)};
     return out;
 }
@@ -88,26 +115,32 @@ std::optional<RowKind> kind_of(ByteView row_key) noexcept {
     }
 }
 
-Bytes row_key(TenantId tenant, SubjectNumber number, RowKind kind) {
-    const PersonPrefix prefix = person_prefix(tenant, number);
-    Bytes key(prefix.bytes.begin(), prefix.bytes.end());
-    key.push_back(static_cast<Byte>(kind));
-    if (kind == RowKind::external_id) ByteWriter{key}.be32(0);
+RowKey::RowKey(const PersonPrefix& prefix) noexcept {
+    std::copy(prefix.bytes.begin(), prefix.bytes.end(), bytes_.begin());
+}
+
+RowKey& RowKey::add(std::uint64_t value, std::size_t width) noexcept {
+    OBL_ASSERT(size_ + width <= bytes_.size());
+    for (std::size_t i = width; i-- > 0;) bytes_[size_++] = static_cast<Byte>(value >> (8 * i));
+    return *this;
+}
+
+RowKey row_key(TenantId tenant, SubjectNumber number, RowKind kind) noexcept {
+    RowKey key{person_prefix(tenant, number)};
+    key.add(static_cast<std::uint8_t>(kind), 1);
+    if (kind == RowKind::external_id) key.add(0, 4);
     return key;
 }
 
-Bytes field_prefix(TenantId tenant, SubjectNumber number, RowKind kind, std::uint16_t field) {
+RowKey field_prefix(TenantId tenant, SubjectNumber number, RowKind kind,
+                    std::uint16_t field) noexcept {
     OBL_ASSERT(kind == RowKind::value || kind == RowKind::marker);
-    Bytes key = row_key(tenant, number, kind);
-    ByteWriter{key}.be16(field);
-    return key;
+    return row_key(tenant, number, kind).add(field, 2);
 }
 
-Bytes row_key(TenantId tenant, SubjectNumber number, RowKind kind, std::uint16_t field,
-              std::uint32_t item) {
-    Bytes key = field_prefix(tenant, number, kind, field);
-    ByteWriter{key}.be32(item);
-    return key;
+RowKey row_key(TenantId tenant, SubjectNumber number, RowKind kind, std::uint16_t field,
+               std::uint32_t item) noexcept {
+    return field_prefix(tenant, number, kind, field).add(item, 4);
 }
 
 FieldItem field_item_of(ByteView row_key) noexcept {
@@ -157,14 +190,19 @@ std::optional<StoredValue> decode_value(ByteView plaintext) noexcept {
     const std::uint32_t collected = in.le32();
     const std::uint32_t size = in.le32();
     const ByteView text = in.bytes(size);
-    if (!in.ok() || (kind != 1 && kind != 2)) return std::nullopt;
+    const bool is_canonical =
+        in.ok() && plaintext.size() == padded_size(9 + text.size()) && is_zero(in.rest());
+    if (!is_canonical || (kind != 1 && kind != 2)) return std::nullopt;
     return StoredValue{static_cast<policy::ValueKind>(kind), Timestamp{collected}, text_of(text)};
 }
 
 ByteArray<16> encode(const PersonRow& row) noexcept {
-    Bytes out;
-    ByteWriter{out}.le32(row.next_item).le32(row.skipped_from).le32(row.skipped_to).zeros(4);
-    return exactly<16>(out);
+    return Fixed<16>{}
+        .le(row.next_item, 4)
+        .le(row.skipped_from, 4)
+        .le(row.skipped_to, 4)
+        .zeros(4)
+        .whole();
 }
 
 std::optional<PersonRow> decode_person_row(ByteView plaintext) noexcept {
@@ -173,26 +211,26 @@ std::optional<PersonRow> decode_person_row(ByteView plaintext) noexcept {
     row.next_item = in.le32();
     row.skipped_from = in.le32();
     row.skipped_to = in.le32();
-    in.le32();
-    if (!in.finished()) return std::nullopt;
+    const std::uint32_t reserved = in.le32();
+    const bool has_order = row.skipped_from <= row.skipped_to && row.skipped_to <= row.next_item;
+    if (!in.finished() || reserved != 0 || !has_order) return std::nullopt;
     return row;
 }
 
 ByteArray<64> encode(const policy::SubjectState& state) noexcept {
-    Bytes out;
-    ByteWriter{out}
-        .le64(state.granted.low)
-        .le64(state.granted.high)
-        .le16(state.seen_version)
-        .le16(state.home_region)
-        .u8(state.flags)
+    return Fixed<64>{}
+        .le(state.granted.low, 8)
+        .le(state.granted.high, 8)
+        .le(state.seen_version, 2)
+        .le(state.home_region, 2)
+        .le(state.flags, 1)
         .zeros(3)
-        .le32(state.earliest_expiry)
-        .le32(state.account_closed)
-        .le32(state.last_activity)
-        .le32(state.campaign_ended)
-        .zeros(24);
-    return exactly<64>(out);
+        .le(state.earliest_expiry, 4)
+        .le(state.account_closed, 4)
+        .le(state.last_activity, 4)
+        .le(state.campaign_ended, 4)
+        .zeros(24)
+        .whole();
 }
 
 std::optional<policy::SubjectState> decode_subject_state(ByteView plaintext) noexcept {
@@ -203,28 +241,27 @@ std::optional<policy::SubjectState> decode_subject_state(ByteView plaintext) noe
     state.seen_version = in.le16();
     state.home_region = in.le16();
     state.flags = in.u8();
-    in.bytes(3);
+    const ByteView reserved = in.bytes(3);
     state.earliest_expiry = in.le32();
     state.account_closed = in.le32();
     state.last_activity = in.le32();
     state.campaign_ended = in.le32();
-    in.bytes(24);
-    if (!in.finished()) return std::nullopt;
+    const ByteView more_reserved = in.bytes(24);
+    if (!in.finished() || !is_zero(reserved) || !is_zero(more_reserved)) return std::nullopt;
     return state;
 }
 
 ByteArray<48> encode(const Marker& marker) noexcept {
-    Bytes out;
-    ByteWriter{out}
-        .le16(marker.slot)
-        .le16(marker.version)
-        .u8(static_cast<std::uint8_t>(marker.kind))
-        .u8(marker.told)
+    return Fixed<48>{}
+        .le(marker.slot, 2)
+        .le(marker.version, 2)
+        .le(static_cast<std::uint8_t>(marker.kind), 1)
+        .le(marker.told, 1)
         .zeros(2)
-        .le32(marker.granted.seconds)
-        .le32(marker.expires.seconds)
-        .bytes(marker.evidence);
-    return exactly<48>(out);
+        .le(marker.granted.seconds, 4)
+        .le(marker.expires.seconds, 4)
+        .bytes(marker.evidence)
+        .whole();
 }
 
 std::optional<Marker> decode_marker(ByteView plaintext) noexcept {
@@ -232,13 +269,15 @@ std::optional<Marker> decode_marker(ByteView plaintext) noexcept {
     Marker marker;
     marker.slot = in.le16();
     marker.version = in.le16();
-    marker.kind = static_cast<policy::ConsentKind>(in.u8());
+    const std::uint8_t kind = in.u8();
+    marker.kind = static_cast<policy::ConsentKind>(kind);
     marker.told = in.u8();
-    in.le16();
+    const std::uint16_t reserved = in.le16();
     marker.granted.seconds = in.le32();
     marker.expires.seconds = in.le32();
     marker.evidence = in.array<32>();
-    if (!in.finished()) return std::nullopt;
+    const bool is_known_kind = kind >= 1 && kind <= 3;
+    if (!in.finished() || reserved != 0 || !is_known_kind) return std::nullopt;
     return marker;
 }
 
@@ -253,14 +292,14 @@ crypto::SecretBytes encode_external_id(std::string_view id) {
 std::optional<std::string_view> decode_external_id(ByteView plaintext) noexcept {
     ByteReader in{plaintext};
     const ByteView id = in.bytes(in.u8());
-    if (!in.ok() || id.empty()) return std::nullopt;
+    const bool is_canonical =
+        in.ok() && plaintext.size() == padded_size(1 + id.size()) && is_zero(in.rest());
+    if (!is_canonical || id.empty() || id.size() > kExternalIdSizeMax) return std::nullopt;
     return text_of(id);
 }
 
 ByteArray<20> encode(const IndexTruth& truth) noexcept {
-    Bytes out;
-    ByteWriter{out}.bytes(truth.fingerprint).le16(truth.normaliser).le16(truth.kid);
-    return exactly<20>(out);
+    return Fixed<20>{}.bytes(truth.fingerprint).le(truth.normaliser, 2).le(truth.kid, 2).whole();
 }
 
 std::optional<IndexTruth> decode_index_truth(ByteView plaintext) noexcept {

@@ -30,7 +30,7 @@
 //   associated data of every box := "obl1" | record type:u8 | plane:u8 = 0 | tenant:u16 |
 //             local:u64 | field or slot:u16 | item:u32 | header 12                        (34 B)
 //
-// Plaintexts:
+// Plaintexts (decoding refuses anything but the one encoding; what is 0 here is reserved):
 //   value := kind:u8 (1 text, 2 json) | collected:u32 (s since 2020) | size:u32 | bytes | 0-padding
 //            to a multiple of 16 up to 256 B, above that to Padme sizes (at most 12 % more)
 //   index truth := fingerprint:16 | normaliser version:u16 | index kid:u16
@@ -60,9 +60,10 @@ enum class RowKind : std::uint8_t {
     external_id = 0x12,
 };
 
-inline constexpr std::size_t kHeaderSize = 12;
+inline constexpr std::size_t kHeaderSize = 12;  // bytes
 inline constexpr std::size_t kPersonPrefixSize = 9;
-inline constexpr std::size_t kIndexTruthBoxSize = 20 + crypto::box_overhead(crypto::Commitment::value);
+inline constexpr std::size_t kIndexTruthBoxSize =
+    20 + crypto::box_overhead(crypto::Commitment::value);
 
 struct Header {
     std::uint8_t format = 1;
@@ -86,13 +87,26 @@ struct PersonPrefix {
 // The person whose row has this key. nullopt for a key that is none of ours.
 [[nodiscard]] std::optional<SubjectNumber> subject_of(ByteView row_key) noexcept;
 [[nodiscard]] std::optional<RowKind> kind_of(ByteView row_key) noexcept;
-[[nodiscard]] Bytes row_key(TenantId tenant, SubjectNumber number, RowKind kind);
+// A key or prefix of table people, held in place: several are made for each value.
+class RowKey {
+public:
+    explicit RowKey(const PersonPrefix& prefix) noexcept;
+    RowKey& add(std::uint64_t value, std::size_t width) noexcept;  // big-endian
+    operator ByteView() const noexcept {  // NOLINT(google-explicit-constructor)
+        return ByteView{bytes_}.first(size_);
+    }
+
+private:
+    ByteArray<kPersonPrefixSize + 7> bytes_{};
+    std::size_t size_ = kPersonPrefixSize;
+};
+[[nodiscard]] RowKey row_key(TenantId tenant, SubjectNumber number, RowKind kind) noexcept;
 // kind value or marker: field or slot, and item.
-[[nodiscard]] Bytes row_key(TenantId tenant, SubjectNumber number, RowKind kind,
-                            std::uint16_t field, std::uint32_t item);
+[[nodiscard]] RowKey row_key(TenantId tenant, SubjectNumber number, RowKind kind,
+                             std::uint16_t field, std::uint32_t item) noexcept;
 // Prefix of all rows of one field or slot.
-[[nodiscard]] Bytes field_prefix(TenantId tenant, SubjectNumber number, RowKind kind,
-                                 std::uint16_t field);
+[[nodiscard]] RowKey field_prefix(TenantId tenant, SubjectNumber number, RowKind kind,
+                                  std::uint16_t field) noexcept;
 struct FieldItem {
     std::uint16_t field = 0;
     std::uint32_t item = 0;
@@ -124,7 +138,7 @@ struct StoredValue {
 [[nodiscard]] std::optional<StoredValue> decode_value(ByteView plaintext) noexcept;
 
 struct PersonRow {
-    std::uint32_t next_item = 1;  // item 0 is the external id
+    std::uint32_t next_item = 1;     // item 0 is the external id
     std::uint32_t skipped_from = 0;  // numbers lost to a rollback, [from, to): they die with the
     std::uint32_t skipped_to = 0;    // person's next puncture
 };

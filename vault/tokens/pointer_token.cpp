@@ -56,7 +56,9 @@ std::optional<TokenPayload> decode(const ByteArray<kPayloadSize>& in) noexcept {
     std::copy(in.begin() + 20, in.end(), payload.nonce.begin());
     const bool known_kind = in[13] == 1 || in[13] == 2;
     const bool no_purpose_set = load_le(&in[14], 2) == 0;
+    const bool has_nonce = payload.nonce != ByteArray<8>{};
     if (payload.subject.local >> 36 != 0 || !known_kind || !no_purpose_set) return std::nullopt;
+    if (payload.kind == TokenKind::deterministic && has_nonce) return std::nullopt;
     return payload;
 }
 

@@ -23,9 +23,9 @@
 
 namespace oubliette::tokens {
 
-inline constexpr std::size_t kTokenSize = 77;        // characters
-inline constexpr std::size_t kTokenBytesSize = 54;   // bytes behind the prefix
-inline constexpr std::size_t kPayloadSize = 28;      // bytes
+inline constexpr std::size_t kTokenSize = 77;       // characters
+inline constexpr std::size_t kTokenBytesSize = 54;  // bytes behind the prefix
+inline constexpr std::size_t kPayloadSize = 28;     // bytes
 
 enum class TokenKind : std::uint8_t { pointer = 1, deterministic = 2 };
 
@@ -35,8 +35,8 @@ struct TokenPayload {
     std::uint32_t salt32 = 0;
     std::uint16_t recipient = 0;
     TokenKind kind = TokenKind::pointer;
-    Timestamp expiry;          // 0 = none
-    ByteArray<8> nonce{};      // all zero: deterministic
+    Timestamp expiry;      // 0 = none
+    ByteArray<8> nonce{};  // all zero: deterministic
 
     friend bool operator==(const TokenPayload&, const TokenPayload&) = default;
 };
