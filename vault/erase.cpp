@@ -90,11 +90,9 @@ void add_skipped(std::vector<keys::Path>& paths, const keys::Path& person,
 // Keys of values that were replaced and wait for their group: an older copy of the data still has
 // their rows, so a receipt must not be given while they live.
 void add_superseded(Writing& writing, std::vector<keys::Path>& paths, const keys::Path& person) {
-    writing.view.scan(Tables::kQueue, {}, {}, [&](ByteView key, ByteView value) {
-        const auto row = decode_queue_row(ByteReader{key}.array<16>(), value);
-        if (!row) throw Fault{FaultKind::corrupt, "a waiting revocation is damaged"};
-        if (row->revocation.scope != keys::RevocationScope::superseded) return true;
-        for (const keys::Path& path : row->revocation.addresses) {
+    for (const QueueRow& row : read_queue(writing.view)) {
+        if (row.revocation.scope != keys::RevocationScope::superseded) continue;
+        for (const keys::Path& path : row.revocation.addresses) {
             const auto covers = [&path](const keys::Path& named) {
                 return named.is_prefix_of(path);
             };
@@ -102,8 +100,7 @@ void add_superseded(Writing& writing, std::vector<keys::Path>& paths, const keys
                 paths.push_back(path);
             }
         }
-        return true;
-    });
+    }
 }
 
 // The rows and the entry of an erasure, all in this transaction.
