@@ -34,7 +34,7 @@ void write_vault_config(const std::filesystem::path& data, const VaultConfig& co
 // A seal as vault.json holds it: a key file's path made absolute, so that `serve` works from any
 // directory.
 [[nodiscard]] std::string absolute_seal(const std::string& seal);
-// Throws CommandError input if a keeper lies in `data`.
+// Throws CommandError input if a keeper lies in `data` or `data` in a keeper; links are followed.
 void check_keepers_apart(const std::filesystem::path& data,
                          const std::vector<std::filesystem::path>& keepers);
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <set>
 
 #include "vault/core.hpp"
@@ -89,15 +90,17 @@ void add_skipped(std::vector<keys::Path>& paths, const keys::Path& person,
 // Keys of values that were replaced and wait for their group: an older copy of the data still has
 // their rows, so a receipt must not be given while they live.
 void add_superseded(Writing& writing, std::vector<keys::Path>& paths, const keys::Path& person) {
-    writing.view.scan(Tables::kQueue, {}, {}, [&](ByteView key, ByteView value) {
-        const auto row = decode_queue_row(ByteReader{key}.array<16>(), value);
-        if (!row) throw Fault{FaultKind::corrupt, "a waiting revocation is damaged"};
-        if (row->revocation.scope != keys::RevocationScope::superseded) return true;
-        for (const keys::Path& path : row->revocation.addresses) {
-            if (person.is_prefix_of(path)) paths.push_back(path);
+    for (const QueueRow& row : read_queue(writing.view)) {
+        if (row.revocation.scope != keys::RevocationScope::superseded) continue;
+        for (const keys::Path& path : row.revocation.addresses) {
+            const auto covers = [&path](const keys::Path& named) {
+                return named.is_prefix_of(path);
+            };
+            if (person.is_prefix_of(path) && std::ranges::none_of(paths, covers)) {
+                paths.push_back(path);
+            }
         }
-        return true;
-    });
+    }
 }
 
 // The rows and the entry of an erasure, all in this transaction.
@@ -203,8 +206,8 @@ void delete_field_in(Writing& writing, const Caller& caller, const FieldDeletion
          index_entries_of(writing, person->number, deletion.subject, field)) {
         writing.unindex(entry);
     }
-    add_superseded(writing, addresses, path);
     add_skipped(addresses, path, person->row, items_in_use(writing, person->number));
+    add_superseded(writing, addresses, path);
     if (person->row.skipped_to != 0) {
         person->row.skipped_from = person->row.skipped_to = 0;
         person->changed = true;
