@@ -16,7 +16,9 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kLinger{1'000};
-constexpr std::size_t kLingerBytesMax = 48 * 1024;  // read after a refusal, so that it arrives
+// Read after a refusal, so that it arrives: a client that is still sending when the connection is
+// reset loses the answer. Larger than the largest body plus what is usual above it.
+constexpr std::size_t kLingerBytesMax = 16 * 1024 * 1024;
 constexpr std::size_t kRequestIdSizeMax = 64;
 constexpr std::size_t kCoalesceMax = 16 * 1024;  // bodies up to this go out in the head's write
 

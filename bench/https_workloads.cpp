@@ -1,8 +1,11 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <fcntl.h>
 #include <memory>
 #include <random>
+#include <stdexcept>
+#include <unistd.h>
 
 #include "bench/load_client.hpp"
 #include "bench/served_vault.hpp"
@@ -188,6 +191,28 @@ void run_tokenize_batch(const Settings& settings, const Output& output) {
               }});
 }
 
+// What the disk takes for the smallest durable write, the reference of erasures.
+void measure_durable_write(const Settings& settings, const Output& output) {
+    constexpr std::size_t kPage = 4096;
+    constexpr auto kDuration = std::chrono::milliseconds{500};
+    const auto path = settings.directory / "page";
+    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file < 0) throw std::runtime_error("bench: a file cannot be made");
+    std::array<char, kPage> page{};
+    Result result;
+    result.name = "reference: 4 KiB in place and fdatasync";
+    result.unit = "writes";
+    measure(result, kDuration, [&] {
+        ++page[0];
+        if (::pwrite(file, page.data(), kPage, 0) != static_cast<ssize_t>(kPage) ||
+            ::fdatasync(file) != 0) {
+            throw std::runtime_error("bench: a page cannot be written");
+        }
+    });
+    ::close(file);
+    output(result);
+}
+
 // Erases people that are made for it, until they are used up.
 void run_erase(const Settings& settings, const Output& output) {
     Vaults& served = vaults(settings);
@@ -204,6 +229,7 @@ void run_erase(const Settings& settings, const Output& output) {
     prepare(served.server.get(), ranges[0]);
     prepare(served.baseline.get(), ranges[1]);
     for (const unsigned connections : {1U, 256U}) {
+        measure_durable_write(settings, output);
         run_case(settings, output,
                  {connections == 1 ? "one after the other" : "many at once", "people", 1,
                   connections, [&](ServedVault& vault, unsigned, std::string& out) {

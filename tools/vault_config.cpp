@@ -18,6 +18,13 @@ constexpr const char* kFileName = "vault.json";
     throw CommandError(Exit::input, file.string() + " " + why);
 }
 
+// True for the directory itself too; symbolic links are followed.
+bool is_within(const std::filesystem::path& inner, const std::filesystem::path& outer) {
+    const auto rest = std::filesystem::weakly_canonical(inner).lexically_relative(
+        std::filesystem::weakly_canonical(outer));
+    return !rest.empty() && *rest.begin() != "..";
+}
+
 std::string text_member(const Json& object, const char* name, const std::filesystem::path& file) {
     const auto found = object.find(name);
     if (found == object.end() || !found->is_string()) {
@@ -79,13 +86,17 @@ std::string absolute_seal(const std::string& seal) {
 
 void check_keepers_apart(const std::filesystem::path& data,
                          const std::vector<std::filesystem::path>& keepers) {
-    const auto home = std::filesystem::weakly_canonical(data);
     for (const auto& keeper : keepers) {
-        const auto inside = std::filesystem::weakly_canonical(keeper).lexically_relative(home);
-        if (inside.empty() || *inside.begin() == "..") continue;
-        throw CommandError(Exit::input,
-                           "a keeper may not lie in --data: backups of the data would copy its "
-                           "cell, and nothing could be erased any more");
+        if (is_within(keeper, data)) {
+            throw CommandError(Exit::input,
+                               "a keeper may not lie in --data: backups of the data would copy its "
+                               "cell, and nothing could be erased any more");
+        }
+        if (is_within(data, keeper)) {
+            throw CommandError(Exit::input,
+                               "--data may not lie in a keeper: a keeper's directory holds nothing "
+                               "else and is never backed up; choose another --data");
+        }
     }
 }
 

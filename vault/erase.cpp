@@ -86,6 +86,20 @@ void add_skipped(std::vector<keys::Path>& paths, const keys::Path& person,
     }
 }
 
+// Keys of values that were replaced and wait for their group: an older copy of the data still has
+// their rows, so a receipt must not be given while they live.
+void add_superseded(Writing& writing, std::vector<keys::Path>& paths, const keys::Path& person) {
+    writing.view.scan(Tables::kQueue, {}, {}, [&](ByteView key, ByteView value) {
+        const auto row = decode_queue_row(ByteReader{key}.array<16>(), value);
+        if (!row) throw Fault{FaultKind::corrupt, "a waiting revocation is damaged"};
+        if (row->revocation.scope != keys::RevocationScope::superseded) return true;
+        for (const keys::Path& path : row->revocation.addresses) {
+            if (person.is_prefix_of(path)) paths.push_back(path);
+        }
+        return true;
+    });
+}
+
 // The rows and the entry of an erasure, all in this transaction.
 void accept(Writing& writing, const Caller& caller, std::string_view subject, Ground ground,
             ErasureWork& outcome) {
@@ -189,6 +203,7 @@ void delete_field_in(Writing& writing, const Caller& caller, const FieldDeletion
          index_entries_of(writing, person->number, deletion.subject, field)) {
         writing.unindex(entry);
     }
+    add_superseded(writing, addresses, path);
     add_skipped(addresses, path, person->row, items_in_use(writing, person->number));
     if (person->row.skipped_to != 0) {
         person->row.skipped_from = person->row.skipped_to = 0;

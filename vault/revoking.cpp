@@ -25,10 +25,20 @@ void Core::revoke(Revoking revoking, std::function<void(const Fault*)> recorded)
     const auto shared = std::make_shared<Revoking>(std::move(revoking));
     const keys::Revocation& revocation = shared->row.revocation;
     if (has_receipt(revocation.scope)) ++erasures_waiting_;
+    // A person's hot row still says "granted" in every older copy of the data, and only a rollback
+    // that is noticed makes it be rebuilt: so the keepers learn of this commit before the answer.
+    const bool needs_state = revocation.scope == keys::RevocationScope::consent;
     plane->submit(
         revocation,
-        [recorded = std::move(recorded)](const Fault* fault) {
-            if (recorded) recorded(fault);
+        [this, needs_state, recorded = std::move(recorded)](const Fault* fault) {
+            if (!recorded) return;
+            if (fault != nullptr || !needs_state) return recorded(fault);
+            try {
+                write_state_record();
+            } catch (const Fault& failed) {
+                return recorded(&failed);
+            }
+            recorded(nullptr);
         },
         [this, shared](const keys::Finality& finality) { finish_revocation(shared, finality); });
     if (touches_shared_leaves(revocation)) leaves->clear();

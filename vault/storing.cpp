@@ -167,10 +167,15 @@ Result<Minting> Minting::open(const Writing& writing, const Caller& caller,
     return minting;
 }
 
-Result<TokenText> Minting::mint(keys::SubjectNumber number, policy::FieldId field,
-                                std::uint32_t salt32, std::optional<tokens::TokenKind> kind) const {
+std::optional<Refusal> Minting::permit(policy::FieldId field) const {
     const auto recipient = static_cast<policy::RecipientId>(scope_.recipient);
     if (!is_own_ && !gate_->has_cell_with(recipient, field)) return Refusal::field_not_necessary;
+    return std::nullopt;
+}
+
+Result<TokenText> Minting::mint(keys::SubjectNumber number, policy::FieldId field,
+                                std::uint32_t salt32, std::optional<tokens::TokenKind> kind) const {
+    if (const auto refusal = permit(field)) return *refusal;
     const policy::FieldRule& rule = *gate_->field_rule(field);
     tokens::TokenPayload payload;
     payload.subject = number;

@@ -46,6 +46,9 @@ public:
     [[nodiscard]] static Result<Minting> open(const Writing& writing, const Caller& caller,
                                               const TokenOptions& options);
 
+    // What mint() would refuse, asked before a value is stored.
+    [[nodiscard]] std::optional<Refusal> permit(policy::FieldId field) const;
+
     // `salt32` pins the token to one value of a field that holds many.
     // Refuses: field_not_necessary (the recipient has no cell with the field).
     [[nodiscard]] Result<TokenText> mint(keys::SubjectNumber number, policy::FieldId field,

@@ -90,6 +90,7 @@ private:
         if (!checked) return checked.error();
         field = *checked;
         if (!minting_) return minting_.error();
+        if (const auto refusal = minting_->permit(*field)) return *refusal;  // before it is stored
         Entry& entry = entry_of(item.subject);
         if (entry.person) number = entry.person->number;
         if (entry.refusal) return *entry.refusal;

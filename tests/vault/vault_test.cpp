@@ -1,308 +1,277 @@
-#include "vault/vault.hpp"
+#include "tests/vault/vault_fixture.hpp"
 
-#include <algorithm>
-#include <future>
+// Values in, tokens out, values back: put, tokenize, detokenize, read.
 
-#include <catch2/catch.hpp>
+namespace oubliette::testing {
 
-#include "tests/store/store_fixture.hpp"
-#include "vault/policy/example.hpp"
+using policy::ConsentKind;
+using policy::ValueKind;
 
-// The vault as its callers see it, with real keepers and a real store.
-
-namespace oubliette {
-namespace {
-
-namespace fs = std::filesystem;
-
-class FixedClock final : public Clock {
-public:
-    [[nodiscard]] Timestamp now() const noexcept override { return {now_}; }
-
-private:
-    std::uint32_t now_ = 217'000'000;  // November 2026
-};
-
-// Waits for the one answer of a verb.
-template <class T>
-class Answer {
-public:
-    [[nodiscard]] Done<T> done() {
-        return [state = state_](Result<T> result, const Fault* fault) {
-            if (fault != nullptr) {
-                state->set_exception(std::make_exception_ptr(Fault{*fault}));
-            } else {
-                state->set_value(std::move(result));
-            }
-        };
-    }
-    [[nodiscard]] Result<T> get() { return future_.get(); }
-
-private:
-    std::shared_ptr<std::promise<Result<T>>> state_ = std::make_shared<std::promise<Result<T>>>();
-    std::future<Result<T>> future_ = state_->get_future();
-};
-
-class Place {
-public:
-    Place() {
-        options_.data = home_.path() / "data";
-        options_.plane.keepers = {home_.path() / "k1", home_.path() / "k2"};
-        options_.plane.accept_besteffort = true;
-        options_.store = store::small_options();
-        options_.tenant = "overseas";
-        const std::vector<NewClient> clients{
-            {"web", "web", {Role::app}}, {"officer", "privacy_office", {Role::privacy_officer}}};
-        keys_ = Vault::init(options_, seal(), policy::example_policy(), clients, clock_);
-    }
-    [[nodiscard]] std::unique_ptr<Vault> open() const {
-        return Vault::open(options_, seal(), clock_);
-    }
-    [[nodiscard]] Caller caller(const Vault& vault) const {
-        const ApiKey& key = keys_.front();
-        const auto caller = vault.authenticate(key.client, key.key, key.secret.expose());
-        REQUIRE(caller);
-        return *caller;
-    }
-    void copy_to(const std::string& name) const {
-        fs::copy(options_.data, home_.path() / name, fs::copy_options::recursive);
-    }
-    void restore(const std::string& name) const {
-        fs::remove_all(options_.data);
-        fs::copy(home_.path() / name, options_.data, fs::copy_options::recursive);
-    }
-
-private:
-    static keys::SealSecret seal() {
-        return {keys::SealType::keyfile, crypto::SecretBytes{Bytes(32, 0x5A)}};
-    }
-
-    store::TemporaryDirectory home_;
-    VaultOptions options_;
-    FixedClock clock_;
-    std::vector<ApiKey> keys_;
-};
-
-Refusal consent(Vault& vault, const Caller& caller, std::string_view subject, bool granted = true) {
-    ConsentInput input;
-    input.slot = "policy";
-    input.granted = granted;
-    input.policy_version = 3;
-    input.kind = policy::ConsentKind::policy;
-    Answer<ConsentRecord> answer;
-    vault.put_consent(caller, subject, input, answer.done());
-    const auto result = answer.get();
-    return result ? Refusal{} : result.error();
+TEST_CASE("without a consent nothing is stored and nobody is made", "[vault]") {
+    TestVault vault;
+    CHECK(vault.put("c-1", {{"username", "ann"}, {"mobile", "+8613900001111"}}) ==
+          "CONSENT_MISSING");
+    CHECK(vault.read("c-1", "username") == "NOT_FOUND");
+    CHECK(vault.erase("c-1") == "NOT_FOUND");  // no person was made
+    CHECK(vault->status().index_entries == 0);
+    CHECK(vault.consent("c-1", "policy").empty());
+    std::vector<std::string> tokens;
+    CHECK(vault.put("c-1", {{"username", "ann"}, {"mobile", "+8613900001111"}}, &tokens).empty());
+    REQUIRE(tokens.size() == 2);
+    CHECK(vault.detokenize(tokens[0]) == "ann");
+    CHECK(vault.detokenize(tokens[1]) == "+8613900001111");
+    CHECK(vault.read("c-1", "mobile") == "+8613900001111");
+    CHECK(vault.read("c-1", "email") == "NOT_FOUND");  // optional fields are optional
 }
 
-// nullopt: stored.
-std::optional<Refusal> put(Vault& vault, const Caller& caller, std::string_view subject,
-                           std::string_view field, std::string_view value) {
-    PutRequest request;
-    request.subject = subject;
-    request.purpose = "own_account";
-    request.fields = {{field, {policy::ValueKind::text, value}}};
-    Answer<PutAnswer> answer;
-    vault.put(caller, request, answer.done());
-    const auto result = answer.get();
-    if (!result) return result.error();
-    if (!result->errors.empty()) return result->errors.front().refusal;
-    REQUIRE(result->tokens.size() == 1);
-    return std::nullopt;
+TEST_CASE("a put is all or nothing", "[vault]") {
+    TestVault vault;
+    const std::string token = vault.person("c-1", "ann");
+    const auto entries = vault->status().index_entries;
+    CHECK(vault.put("c-1", {{"username", "bob"}, {"email", "no mail address"}}) == "VALUE_INVALID");
+    CHECK(vault.put("c-1", {{"username", "bob"}, {"id_number", "1101"}}) == "FIELD_UNKNOWN");
+    CHECK(vault.put("c-1", {{"username", "bob"}, {"account_no", "6222021234"}}) ==
+          "FIELD_NOT_NECESSARY");
+    CHECK(vault.put("c-1", {{"username", "bob"}}, nullptr, "web", "credit_score") ==
+          "PURPOSE_UNKNOWN");
+    CHECK(vault.put("c-1", {{"username", "bob"}}, nullptr, "web", "support") ==
+          "PURPOSE_NOT_ALLOWED");
+    CHECK(vault.detokenize(token) == "ann");
+    CHECK(vault->status().index_entries == entries);
 }
 
-// The value, or the refusal's name.
-std::string read(Vault& vault, const Caller& caller, std::string_view subject,
-                 std::string_view field) {
-    ReadRequest request{subject, "own_account", {field}};
-    Answer<ReadAnswer> answer;
-    vault.read(caller, request, answer.done());
-    const auto result = answer.get();
-    if (!result) return std::string{wire_name(result.error())};
-    const ReadItem& item = result->items.front();
-    if (item.refusal) return std::string{wire_name(*item.refusal)};
-    return std::string{text_of(item.values.front().value.value.expose())};
+TEST_CASE("every refused field of a put is named", "[vault]") {
+    TestVault vault;
+    PutRequest request{"c-1", "own_account", {}};
+    request.fields.push_back({"email", {ValueKind::text, "none"}});
+    request.fields.push_back({"username", {ValueKind::text, "ann"}});
+    request.fields.push_back({"password", {ValueKind::text, "x"}});
+    const auto answer = wait_for<PutAnswer>(
+        [&](Done<PutAnswer> done) { vault->put(vault.caller("web"), request, std::move(done)); });
+    REQUIRE(answer.has_value());
+    REQUIRE(answer->errors.size() == 2);
+    CHECK(answer->errors[0].field == "email");
+    CHECK(answer->errors[0].refusal == Refusal::value_invalid);
+    CHECK(answer->errors[1].field == "password");
+    CHECK(answer->errors[1].refusal == Refusal::field_unknown);
 }
 
-struct Erasing {
-    Answer<ErasureAnswer> answer;
-    std::shared_ptr<std::promise<void>> final = std::make_shared<std::promise<void>>();
-
-    void start(Vault& vault, const Caller& caller, std::string_view subject) {
-        vault.erase(caller, subject, "withdrawn", answer.done(),
-                    [told = final](const ErasureRow&) { told->set_value(); });
+TEST_CASE("what was stored comes back byte for byte", "[vault]") {
+    TestVault vault;
+    REQUIRE(vault.consent("c-1", "policy").empty());
+    for (const std::string value :
+         {"张伟", "  two  spaces ", "e\xCC\x81", "O'Brien \"x\" \\", "\xF0\x9F\x98\x80 smile"}) {
+        std::vector<std::string> tokens;
+        REQUIRE(vault.put("c-1", {{"username", value}}, &tokens).empty());
+        CHECK(vault.detokenize(tokens.front()) == value);
     }
-    bool is_final() {
-        return final->get_future().wait_for(std::chrono::seconds{20}) == std::future_status::ready;
-    }
-};
-
-}  // namespace
-
-TEST_CASE("what was put is read, what was erased is gone, also after a start") {
-    const Place place;
-    keys::RequestId id{};
-    {
-        const auto vault = place.open();
-        const Caller web = place.caller(*vault);
-        CHECK(put(*vault, web, "ann", "mobile", "+49 151 1") == Refusal::consent_missing);
-        CHECK(read(*vault, web, "ann", "mobile") == "NOT_FOUND");
-        CHECK(consent(*vault, web, "ann") == Refusal{});
-        CHECK_FALSE(put(*vault, web, "ann", "mobile", "+49 151 11111"));
-        CHECK(read(*vault, web, "ann", "mobile") == "+49 151 11111");
-        CHECK(read(*vault, web, "ann", "email") == "NOT_FOUND");
-        Erasing erasing;
-        erasing.start(*vault, web, "ann");
-        const auto accepted = erasing.answer.get();
-        REQUIRE(accepted.has_value());
-        id = accepted->erasure.id;
-        CHECK(accepted->erasure.commitment == commitment_of(accepted->opening, "ann"));
-        REQUIRE(erasing.is_final());
-        CHECK(read(*vault, web, "ann", "mobile") == "NOT_FOUND");
-    }
-    const auto vault = place.open();
-    const Caller web = place.caller(*vault);
-    CHECK_FALSE(vault->status().rolled_back);
-    const auto row = vault->find_erasure(web, id);
-    REQUIRE(row.has_value());
-    CHECK(row->state == ErasureState::final);
-    CHECK(row->finality->acknowledgements.size() == 2);
-    CHECK(read(*vault, web, "ann", "mobile") == "NOT_FOUND");
-    CHECK(consent(*vault, web, "ann") == Refusal{});  // somebody new
-    CHECK_FALSE(put(*vault, web, "ann", "mobile", "+49 151 22222"));
-    CHECK(read(*vault, web, "ann", "mobile") == "+49 151 22222");
+    const std::string address = R"({"lines":["Road 1"],"city":"Shenzhen","country":"CN"})";
+    const std::string token =
+        vault.tokenize("c-1", "address", address, {}, "web", "own_account", ValueKind::json);
+    CHECK(vault.detokenize(token) == address);
+    REQUIRE(vault.consent("c-1", "improve").empty());
+    CHECK(vault.detokenize(token, "web", "improve") == "Shenzhen");
+    CHECK(vault.detokenize(token, "web", "improve", "plain") == "Shenzhen");
+    REQUIRE(vault.put("c-1", {{"address", "somewhere"}}).empty());
+    CHECK(vault.detokenize(token, "web", "improve") == "TRANSFORM_UNAVAILABLE");
 }
 
-TEST_CASE("ids that nobody can have are refused") {
-    const Place place;
-    const auto vault = place.open();
-    const Caller web = place.caller(*vault);
-    const std::string longest(128, 'x');
-    const std::string too_long(129, 'x');
-    CHECK(put(*vault, web, "", "mobile", "+49 151 11111") == Refusal::value_invalid);
-    CHECK(put(*vault, web, too_long, "mobile", "+49 151 11111") == Refusal::value_invalid);
-    CHECK(consent(*vault, web, "") == Refusal::value_invalid);
-    CHECK(consent(*vault, web, too_long) == Refusal::value_invalid);
-    CHECK(consent(*vault, web, longest) == Refusal{});
-    CHECK_FALSE(put(*vault, web, longest, "mobile", "+49 151 11111"));
+TEST_CASE("a token follows the value, and an equal value writes nothing", "[vault]") {
+    TestVault vault;
+    const std::string token = vault.person("c-1", "ann");
+    const std::string pointer = vault.tokenize("c-1", "username", std::nullopt);
+    CHECK(pointer != token);
+    std::vector<std::string> again;
+    REQUIRE(vault.put("c-1", {{"username", "ann"}}, &again).empty());
+    CHECK(again.front() == token);
+    REQUIRE(vault.put("c-1", {{"username", "ann marie"}}, &again).empty());
+    CHECK(again.back() == token);
+    CHECK(vault.detokenize(token) == "ann marie");
+    CHECK(vault.detokenize(pointer) == "ann marie");
 }
 
-TEST_CASE("nothing is stored for a person whose erasure was accepted before") {
-    const Place place;
-    const auto vault = place.open();
-    const Caller web = place.caller(*vault);
-    for (int i = 0; i < 30; ++i) {
-        const std::string subject = "person-" + std::to_string(i);
-        REQUIRE(consent(*vault, web, subject) == Refusal{});
-        REQUIRE_FALSE(put(*vault, web, subject, "mobile", "+49 151 11111"));
-        Erasing erasing;
-        Erasing again;
-        erasing.start(*vault, web, subject);
-        again.start(*vault, web, subject);
-        const auto refusal = put(*vault, web, subject, "mobile", "+49 151 22222");
-        REQUIRE(erasing.answer.get().has_value());
-        const auto second = again.answer.get();
-        REQUIRE_FALSE(second.has_value());
-        const bool is_gone =
-            second.error() == Refusal::erased || second.error() == Refusal::not_found;
-        CHECK(is_gone);
-        // The person is erased, or so much so that somebody new would need to consent.
-        REQUIRE(refusal);
-        const bool is_refused = *refusal == Refusal::erased || *refusal == Refusal::consent_missing;
-        CHECK(is_refused);
-        REQUIRE(erasing.is_final());
-    }
+TEST_CASE("fields with many values keep them all, and their tokens stay at one", "[vault]") {
+    TestVault vault;
+    REQUIRE(vault.consent("c-1", "policy").empty());
+    const auto tokenize = [&](const std::string& value) {
+        return vault.tokenize("c-1", "order_info", value, {}, "web", "provide", ValueKind::json);
+    };
+    const std::string first = tokenize(R"({"order":1})");
+    const std::string second = tokenize(R"({"order":2})");
+    CHECK(vault.detokenize(first, "web", "provide") == R"({"order":1})");
+    CHECK(vault.detokenize(second, "web", "provide") == R"({"order":2})");
+    CHECK(vault.read("c-1", "order_info", "web", "provide") == R"({"order":1}|{"order":2})");
+    CHECK(vault.delete_field("c-1", "order_info", "web", "provide").empty());
+    CHECK(vault.detokenize(first, "web", "provide") != R"({"order":1})");
+    CHECK(vault.read("c-1", "order_info", "web", "provide") == "NOT_FOUND");
 }
 
-TEST_CASE("a token without a foreseeable end does not end at once") {
-    const Place place;
-    const auto vault = place.open();
-    const Caller web = place.caller(*vault);
-    REQUIRE(consent(*vault, web, "ann") == Refusal{});
-    REQUIRE_FALSE(put(*vault, web, "ann", "mobile", "+49 151 11111"));
+TEST_CASE("one bad item does not fail a batch", "[vault]") {
+    TestVault vault;
+    REQUIRE(vault.consent("c-1", "policy").empty());
     TokenizeRequest request;
     request.purpose = "own_account";
-    request.items = {{"ann", "mobile", std::nullopt}};
-    for (const std::uint32_t seconds : {1U, 0xFFFF'FFFFU, 0xFFFF'FFFFU - 217'000'000U + 1}) {
-        request.token.expires_in_seconds = seconds;
-        Answer<TokenizeAnswer> made;
-        vault->tokenize(web, request, made.done());
-        const auto tokens = made.get();
-        REQUIRE(tokens.has_value());
-        const TokenText& token = std::get<TokenText>(tokens->front());
-        DetokenizeRequest back;
-        back.purpose = "own_account";
-        back.tokens = {{token.data(), token.size()}};
-        Answer<DetokenizeAnswer> answer;
-        vault->detokenize(web, back, answer.done());
-        const auto shown = answer.get();
-        REQUIRE(shown.has_value());
-        CHECK(std::holds_alternative<Disclosed>(shown->items.front()));
-    }
+    const auto item = [](std::string_view subject, std::string_view field, std::string_view value) {
+        return TokenizeItem{subject, field, ValueInput{ValueKind::text, value}};
+    };
+    request.items = {item("c-1", "username", "ann"), item("c-1", "mobile", "no phone"),
+                     item("c-2", "username", "bob"), item("", "username", "nobody"),
+                     item("c-1", "nothing", "x"),    item("c-1", "email", "ann@example.org")};
+    const auto answer = wait_for<TokenizeAnswer>([&](Done<TokenizeAnswer> done) {
+        vault->tokenize(vault.caller("web"), request, std::move(done));
+    });
+    REQUIRE(answer.has_value());
+    REQUIRE(answer->size() == 6);
+    CHECK(vault.detokenize(text(std::get<TokenText>((*answer)[0]))) == "ann");
+    CHECK(std::get<Refusal>((*answer)[1]) == Refusal::value_invalid);
+    CHECK(std::get<Refusal>((*answer)[2]) == Refusal::consent_missing);
+    CHECK(std::get<Refusal>((*answer)[3]) == Refusal::value_invalid);
+    CHECK(std::get<Refusal>((*answer)[4]) == Refusal::field_unknown);
+    CHECK(vault.detokenize(text(std::get<TokenText>((*answer)[5]))) == "ann@example.org");
+    CHECK(vault.erase("c-2") == "NOT_FOUND");
 }
 
-TEST_CASE("older copies of the data: the vault goes on, and deleting kills nothing else") {
-    const Place place;
-    {
-        const auto vault = place.open();
-        const Caller web = place.caller(*vault);
-        REQUIRE(consent(*vault, web, "ann") == Refusal{});
-        REQUIRE_FALSE(put(*vault, web, "ann", "username", "ann"));
-    }
-    std::uint32_t generation = 0;
-    for (const std::string name : {"first", "second", "third"}) {
-        place.copy_to(name);
-        {
-            const auto vault = place.open();
-            const Caller web = place.caller(*vault);
-            REQUIRE_FALSE(put(*vault, web, "ann", "region", "lost with " + name));
-        }
-        place.restore(name);
-        const auto vault = place.open();
-        const Caller web = place.caller(*vault);
-        CHECK(vault->status().rolled_back);
-        CHECK(vault->status().generation == ++generation);
-        CHECK(read(*vault, web, "ann", "username") == "ann");
-        REQUIRE_FALSE(put(*vault, web, "ann", name == "second" ? "mobile" : "email",
-                          name == "second" ? "+49 151 11111" : name + "@example.invalid"));
-    }
-    const auto vault = place.open();
-    CHECK_FALSE(vault->status().rolled_back);
-    const Caller web = place.caller(*vault);
-    Answer<ErasureAnswer> deleted;
-    std::promise<void> final;
-    vault->delete_field(web, "ann", "email", "own_account", deleted.done(),
-                        [&](const ErasureRow&) { final.set_value(); });
-    REQUIRE(deleted.get().has_value());
-    REQUIRE(final.get_future().wait_for(std::chrono::seconds{20}) == std::future_status::ready);
-    CHECK(read(*vault, web, "ann", "email") == "NOT_FOUND");
-    CHECK(read(*vault, web, "ann", "username") == "ann");
-    CHECK(read(*vault, web, "ann", "mobile") == "+49 151 11111");
-    CHECK_FALSE(put(*vault, web, "ann", "email", "new@example.invalid"));
-    CHECK(read(*vault, web, "ann", "email") == "new@example.invalid");
+TEST_CASE("consents of a batch are recorded for each of its people", "[vault]") {
+    TestVault vault;
+    TokenizeRequest request;
+    request.purpose = "own_account";
+    ConsentInput consent;
+    consent.slot = "policy";
+    consent.granted = true;
+    consent.policy_version = 3;
+    consent.kind = ConsentKind::policy;
+    request.consents = {consent};
+    request.items = {{"c-1", "username", ValueInput{ValueKind::text, "ann"}},
+                     {"c-2", "username", ValueInput{ValueKind::text, "bob"}},
+                     {"c-1", "mobile", ValueInput{ValueKind::text, "+8613900001111"}}};
+    const auto run = [&] {
+        return wait_for<TokenizeAnswer>([&](Done<TokenizeAnswer> done) {
+            vault->tokenize(vault.caller("web"), request, std::move(done));
+        });
+    };
+    const auto answer = run();
+    REQUIRE(answer.has_value());
+    for (const auto& token : *answer) CHECK(std::holds_alternative<TokenText>(token));
+    CHECK(vault.read("c-2", "username") == "bob");
+
+    request.consents.front().policy_version = 2;
+    request.items = {{"c-3", "username", ValueInput{ValueKind::text, "eve"}}};
+    const auto stale = run();
+    CHECK(std::get<Refusal>(stale->front()) == Refusal::version_not_current);
+    CHECK(vault.erase("c-3") == "NOT_FOUND");
 }
 
-TEST_CASE("a withdrawn consent stays withdrawn when an older copy comes back") {
-    const Place place;
-    {
-        const auto vault = place.open();
-        const Caller web = place.caller(*vault);
-        REQUIRE(consent(*vault, web, "ann") == Refusal{});
-        REQUIRE_FALSE(put(*vault, web, "ann", "username", "ann"));
-    }
-    place.copy_to("before");
-    {
-        const auto vault = place.open();
-        const Caller web = place.caller(*vault);
-        REQUIRE(consent(*vault, web, "ann", false) == Refusal{});
-        CHECK(read(*vault, web, "ann", "username") == "CONSENT_MISSING");
-    }
-    place.restore("before");
-    const auto vault = place.open();
-    const Caller web = place.caller(*vault);
-    CHECK(read(*vault, web, "ann", "username") == "CONSENT_MISSING");
-    CHECK(consent(*vault, web, "ann") == Refusal{});
-    CHECK(read(*vault, web, "ann", "username") == "ann");
+TEST_CASE("a token opens for its own recipient only", "[vault]") {
+    TestVault vault;
+    const std::string own = vault.person("c-1", "ann");
+    CHECK(vault.detokenize(own, "support_desk", "support") == "NOT_FOUND");
+    TokenOptions options;
+    options.recipient = "support_desk";
+    const std::string theirs = vault.tokenize("c-1", "username", std::nullopt, options);
+    CHECK(vault.detokenize(theirs) == "NOT_FOUND");
+    CHECK(vault.detokenize(theirs, "support_desk", "support") == "ann");
+    CHECK(vault.detokenize(theirs, "support_desk", "own_account") == "PURPOSE_NOT_ALLOWED");
 }
 
-}  // namespace oubliette
+TEST_CASE("an item that gets no token stores no value", "[vault]") {
+    TestVault vault;
+    const std::string token = vault.person("c-1", "ann");
+    TokenOptions options;
+    options.recipient = "finance";  // has no cell with user names
+    CHECK(vault.tokenize("c-1", "username", "mallory", options) == "FIELD_NOT_NECESSARY");
+    CHECK(vault.detokenize(token) == "ann");
+    options.recipient = "nobody";
+    CHECK(vault.tokenize("c-1", "username", "mallory", options) == "RECIPIENT_UNKNOWN");
+    CHECK(vault.detokenize(token) == "ann");
+}
+
+TEST_CASE("deterministic tokens are equal, pointers are not, also after a restart", "[vault]") {
+    TestVault vault;
+    const std::string put_token = vault.person("c-1", "ann");
+    TokenOptions deterministic;
+    deterministic.kind = tokens::TokenKind::deterministic;
+    CHECK(vault.tokenize("c-1", "username", std::nullopt, deterministic) == put_token);
+    const std::string pointer = vault.tokenize("c-1", "username", std::nullopt);
+    CHECK(vault.tokenize("c-1", "username", std::nullopt) != pointer);
+    vault.reopen();
+    CHECK(vault.tokenize("c-1", "username", std::nullopt, deterministic) == put_token);
+    CHECK(vault.detokenize(pointer) == "ann");
+    CHECK(vault.detokenize(put_token) == "ann");
+}
+
+TEST_CASE("a token that expires is unknown from that second on", "[vault]") {
+    TestVault vault;
+    (void)vault.person("c-1", "ann");
+    TokenOptions options;
+    options.expires_in_seconds = 60;
+    const std::string token = vault.tokenize("c-1", "username", std::nullopt, options);
+    vault.clock.advance(59);
+    CHECK(vault.detokenize(token) == "ann");
+    vault.clock.advance(1);
+    CHECK(vault.detokenize(token) == "NOT_FOUND");
+    options.expires_in_seconds = std::numeric_limits<std::uint32_t>::max();
+    const std::string longest = vault.tokenize("c-1", "username", std::nullopt, options);
+    CHECK(vault.detokenize(longest) == "ann");  // later than the last second, not the first ones
+}
+
+TEST_CASE("what is no token is not found", "[vault]") {
+    TestVault vault;
+    const std::string token = vault.person("c-1", "ann");
+    for (std::size_t i = 0; i < token.size(); ++i) {
+        std::string flipped = token;
+        flipped[i] = flipped[i] == 'A' ? 'B' : 'A';
+        CHECK(vault.detokenize(flipped) == "NOT_FOUND");
+    }
+    CHECK(vault.detokenize("") == "NOT_FOUND");
+    CHECK(vault.detokenize(token + "A") == "NOT_FOUND");
+    CHECK(vault.detokenize(token.substr(0, token.size() - 1)) == "NOT_FOUND");
+}
+
+TEST_CASE("want narrows and never widens", "[vault]") {
+    TestVault vault;
+    const std::string token = vault.person("c-1", "+8613900001234", "mobile");
+    CHECK(vault.detokenize(token, "web", "own_account", "last4") == "**********1234");
+    CHECK(vault.detokenize(token, "web", "own_account", "exists") == "true");
+    CHECK(vault.detokenize(token, "web", "own_account", "nothing") == "TRANSFORM_UNKNOWN");
+    TokenOptions options;
+    options.recipient = "support_desk";
+    const std::string theirs = vault.tokenize("c-1", "mobile", std::nullopt, options);
+    CHECK(vault.detokenize(theirs, "support_desk", "support", "plain") == "**********1234");
+}
+
+TEST_CASE("a read by person decides as a token does", "[vault]") {
+    TestVault vault;
+    (void)vault.person("c-1", "+8613900001234", "mobile");
+    CHECK(vault.read("c-1", "mobile", "support_desk", "support") == "**********1234");
+    CHECK(vault.read("c-1", "mobile", "marketing", "own_account") == "PURPOSE_NOT_ALLOWED");
+    CHECK(vault.read("c-1", "mobile", "web", "credit_score") == "PURPOSE_UNKNOWN");
+    CHECK(vault.read("c-1", "account_no") == "FIELD_NOT_NECESSARY");
+    CHECK(vault.read("c-1", "id_number") == "FIELD_UNKNOWN");
+    CHECK(vault.read("c-9", "mobile") == "NOT_FOUND");
+    // Who may not see the field learns nothing of the person.
+    CHECK(vault.read("c-9", "account_no") == "FIELD_NOT_NECESSARY");
+}
+
+TEST_CASE("the decision without the data is the read's", "[vault]") {
+    TestVault vault;
+    (void)vault.person("c-1", "+8613900001234", "mobile");
+    const auto decide = [&](const std::string& by, const std::string& purpose,
+                            const std::string& field) -> std::string {
+        const auto decision = wait_for<Decision>([&](Done<Decision> done) {
+            vault->decide(vault.caller(by), {"c-1", purpose, {field}}, std::move(done));
+        });
+        REQUIRE(decision.has_value());
+        return decision->refusal ? std::string{wire_name(*decision->refusal)} : decision->transform;
+    };
+    CHECK(decide("support_desk", "support", "mobile") == "last4");
+    CHECK(decide("web", "own_account", "mobile") == "plain");
+    CHECK(decide("web", "improve", "region") == "CONSENT_MISSING");
+    CHECK(decide("web", "own_account", "nothing") == "FIELD_UNKNOWN");
+    CHECK(decide("finance", "own_account", "mobile") == "PURPOSE_NOT_ALLOWED");
+    REQUIRE(
+        vault.tokenize("c-1", "order_info", R"({"order":1})", {}, "web", "provide", ValueKind::json)
+            .starts_with("obl1."));
+    CHECK(decide("web", "provide", "order_info") == "plain");
+}
+
+}  // namespace oubliette::testing

@@ -1,0 +1,227 @@
+#include <set>
+
+#include "tests/crypto/child_process.hpp"
+#include "tests/vault/vault_fixture.hpp"
+
+// An older copy of the data, opened with the present keepers: what was revoked stays revoked, and
+// nothing that was given out since ever means somebody else.
+
+namespace oubliette::testing {
+
+TEST_CASE("a restart keeps everything", "[rollback]") {
+    TestVault vault;
+    const std::string token = vault.person("c-1", "ann");
+    const auto before = vault->status();
+    vault.reopen();
+    const auto after = vault->status();
+    CHECK_FALSE(after.rolled_back);
+    CHECK(after.generation == before.generation);
+    CHECK(after.plane.term == before.plane.term + 1);
+    CHECK(after.index_entries == before.index_entries);
+    CHECK(vault.detokenize(token) == "ann");
+    CHECK(vault.read("c-1", "username") == "ann");
+}
+
+TEST_CASE("an old copy brings back no erased person", "[rollback]") {
+    TestVault vault;
+    const std::string token = vault.person("c-1", "ann");
+    const std::string other = vault.person("c-2", "bob");
+    vault.close();
+    vault.save_data("old");
+    vault.open();
+    REQUIRE(vault.erase("c-1").empty());
+    vault.close();
+    vault.restore_data("old");
+    vault.open();
+    CHECK(vault->status().rolled_back);
+    CHECK(vault->status().generation == 1);
+    CHECK(vault.detokenize(token) == "ERASED");
+    CHECK(vault.read("c-1", "username") == "NOT_FOUND");
+    CHECK(vault.search("email", "x@example.org").empty());
+    CHECK(vault.detokenize(other) == "bob");
+    CHECK(vault.read("c-2", "username") == "bob");
+    // Everything still works, and the next start is no rollback.
+    const std::string again = vault.person("c-1", "ann again");
+    vault.reopen();
+    CHECK_FALSE(vault->status().rolled_back);
+    CHECK(vault->status().generation == 1);
+    CHECK(vault.detokenize(again) == "ann again");
+    CHECK(vault.detokenize(token) == "ERASED");
+}
+
+TEST_CASE("an old copy brings back no consent and no client", "[rollback]") {
+    TestVault vault;
+    const std::string token = vault.person("c-1", "ann");
+    const std::string other = vault.person("c-2", "bob");
+    vault.close();
+    vault.save_data("old");
+    vault.open();
+    REQUIRE(vault.consent("c-1", "policy", false).empty());
+    REQUIRE(vault.revoke("marketing").empty());
+    CHECK_FALSE(vault.authenticate("marketing"));
+    vault.close();
+    vault.restore_data("old");
+    vault.open();
+    CHECK(vault->status().rolled_back);
+    CHECK(vault.detokenize(token) == "CONSENT_MISSING");
+    CHECK(vault.detokenize(other) == "bob");
+    CHECK_FALSE(vault.authenticate("marketing"));
+    CHECK(vault.authenticate("finance"));
+    REQUIRE(vault.consent("c-1", "policy").empty());
+    CHECK(vault.detokenize(token) == "ann");
+    vault.reopen();
+    CHECK_FALSE(vault->status().rolled_back);
+    CHECK(vault.detokenize(token) == "ann");
+    CHECK_FALSE(vault.authenticate("marketing"));
+}
+
+TEST_CASE("a deleted field stays deleted in an old copy", "[rollback]") {
+    TestVault vault;
+    std::vector<std::string> tokens;
+    (void)vault.person("c-1", "ann");
+    REQUIRE(vault.put("c-1", {{"mobile", "+8613900001234"}}, &tokens).empty());
+    vault.close();
+    vault.save_data("old");
+    vault.open();
+    REQUIRE(vault.delete_field("c-1", "mobile").empty());
+    vault.close();
+    vault.restore_data("old");
+    vault.open();
+    CHECK(vault.detokenize(tokens.front()) == "ERASED");
+    CHECK(vault.read("c-1", "mobile") == "ERASED");
+    CHECK(vault.read("c-1", "username") == "ann");
+    REQUIRE(vault.put("c-1", {{"mobile", "+8613900009999"}}).empty());
+    CHECK(vault.read("c-1", "mobile") == "+8613900009999");
+    CHECK(vault.search("mobile", "+8613900001234").empty());
+}
+
+TEST_CASE("a field's deletion takes the values that it replaced", "[rollback]") {
+    TestVault vault;
+    std::vector<std::string> tokens;
+    (void)vault.person("c-1", "ann");
+    REQUIRE(vault.put("c-1", {{"mobile", "+8613900001234"}}, &tokens).empty());
+    vault.close();
+    vault.save_data("old");
+    vault.open();
+    REQUIRE(vault.put("c-1", {{"mobile", "+8613900005678"}}).empty());
+    REQUIRE(vault.delete_field("c-1", "mobile").empty());
+    vault.close();
+    vault.restore_data("old");
+    vault.open();
+    CHECK(vault.detokenize(tokens.front()) == "ERASED");
+    CHECK(vault.read("c-1", "mobile") == "ERASED");
+}
+
+TEST_CASE("replaced values lose their keys within the hour", "[rollback]") {
+    TestVault vault;
+    const std::string token = vault.person("c-1", "first");
+    vault.close();
+    vault.save_data("old");
+    vault.open();
+    REQUIRE(vault.put("c-1", {{"username", "second"}}).empty());
+    vault.clock.advance(kHour);
+    vault.reopen();  // a start runs what is due
+    for (int i = 0; i < 100 && vault->status().plane.waiting != 0; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds{50});
+    }
+    CHECK(vault.detokenize(token) == "second");
+    vault.close();
+    vault.restore_data("old");
+    vault.open();
+    CHECK(vault.detokenize(token) == "ERASED");
+}
+
+TEST_CASE("numbers given since the copy are never given again", "[rollback]") {
+    TestVault vault;
+    const std::string ann = vault.person("c-1", "ann");
+    const auto order = [&](const std::string& number) {
+        return vault.tokenize("c-1", "order_info", R"({"order":)" + number + "}", {}, "web",
+                              "provide", policy::ValueKind::json);
+    };
+    const std::string before = order("1");
+    vault.close();
+    vault.save_data("old");
+    vault.open();
+    std::vector<std::string> lost_people;
+    std::vector<std::string> lost_orders;
+    for (int i = 0; i < 20; ++i) {
+        lost_people.push_back(vault.person("lost-" + std::to_string(i), "lost"));
+        lost_orders.push_back(order(std::to_string(100 + i)));
+    }
+    for (int round = 1; round <= 3; ++round) {
+        vault.close();
+        vault.restore_data("old");
+        vault.open();
+        CHECK(vault->status().rolled_back);
+        CHECK(vault->status().generation == static_cast<std::uint32_t>(round));
+        std::set<std::string> fresh;
+        for (int i = 0; i < 30; ++i) {
+            const std::string name = std::to_string(round) + "-" + std::to_string(i);
+            const std::string token = vault.person("new-" + name, name);
+            CHECK(vault.detokenize(token) == name);
+            lost_people.push_back(token);
+            const std::string value = std::to_string(1'000 * round + i);
+            const std::string token_of_order = order(value);
+            CHECK(vault.detokenize(token_of_order, "web", "provide") ==
+                  R"({"order":)" + value + "}");
+            fresh.insert(token_of_order);
+            fresh.insert(token);
+        }
+        CHECK(vault.detokenize(ann) == "ann");
+        CHECK(vault.detokenize(before, "web", "provide") == R"({"order":1})");
+        for (const std::string& token : lost_orders) {
+            CHECK(vault.detokenize(token, "web", "provide") == "NOT_FOUND");
+        }
+        for (const std::string& token : lost_people) {
+            if (!fresh.contains(token)) CHECK(vault.detokenize(token) == "NOT_FOUND");
+        }
+        lost_orders.insert(lost_orders.end(), {order("7")});
+        for (const std::string& token : fresh) {
+            if (std::ranges::find(lost_people, token) == lost_people.end()) {
+                lost_orders.push_back(token);
+            }
+        }
+    }
+}
+
+TEST_CASE("an old copy with an old policy discloses nothing until it is published again",
+          "[rollback]") {
+    TestVault vault;
+    const std::string token = vault.person("c-1", "ann");
+    vault.close();
+    vault.save_data("old");
+    vault.open();
+    const std::string next =
+        edited_policy({{R"("version": 3, "supersedes": 2)", R"("version": 4, "supersedes": 3)"}});
+    REQUIRE(vault.publish(next) == "4");
+    vault.close();
+    vault.restore_data("old");
+    vault.open();
+    CHECK_FALSE(vault->ready());
+    CHECK_THROWS_AS(vault.detokenize(token), Fault);
+    CHECK(vault.publish(next) == "4");
+    CHECK(vault->ready());
+    CHECK(vault.detokenize(token) == "ann");
+}
+
+// What a process leaves that is killed right after it was answered.
+TEST_CASE("a withdrawal that was answered survives a crash and an old copy", "[rollback]") {
+    TestVault vault;
+    const std::string token = vault.person("c-1", "ann");
+    const std::string mail = vault.person("c-2", "bob@example.org", "email");
+    vault.close();
+    vault.save_data("old");
+    REQUIRE(crypto::testing::child_succeeds([&] {
+        vault.open();
+        const bool is_done = vault.consent("c-1", "policy", false).empty();
+        ::_exit(is_done ? 0 : 1);  // no destructor runs
+        return 1;
+    }));
+    vault.restore_data("old");
+    vault.open();
+    CHECK(vault->status().rolled_back);
+    CHECK(vault.detokenize(token) == "CONSENT_MISSING");
+    CHECK(vault.detokenize(mail) == "bob@example.org");
+}
+
+}  // namespace oubliette::testing
