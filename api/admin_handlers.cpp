@@ -22,8 +22,7 @@ void write_findings(JsonWriter& json, const std::vector<policy::Finding>& findin
             .key("column")
             .integer(std::uint64_t{finding.column})
             .member("message", finding.message)
-            .member("severity",
-                    finding.severity == policy::Severity::error ? "error" : "warning")
+            .member("severity", finding.severity == policy::Severity::error ? "error" : "warning")
             .end_object();
     }
     json.end_array();
@@ -144,22 +143,21 @@ void handle_decide(const CallPtr& call) {
     const auto field = body->find_text("field");
     const auto purpose = body->find_text("purpose");
     if (!subject || !field || !purpose) return call->refuse(Refusal::malformed);
-    call->vault.decide(call->caller, {*subject, *purpose, {*field}},
-                       [call](Result<Decision> result, const Fault* fault) {
-                           if (call->is_refused(result, fault)) return;
-                           WipedBuffer buffer;
-                           JsonWriter json{buffer};
-                           json.begin_object().key("allowed").boolean(!result->refusal);
-                           if (!result->refusal) json.member("transform", result->transform);
-                           json.key("reasons").begin_array();
-                           if (result->refusal) {
-                               json.begin_object()
-                                   .member("code", wire_name(*result->refusal))
-                                   .end_object();
-                           }
-                           json.end_array().end_object();
-                           call->answer(200, buffer);
-                       });
+    call->vault.decide(
+        call->caller, {*subject, *purpose, {*field}},
+        [call](Result<Decision> result, const Fault* fault) {
+            if (call->is_refused(result, fault)) return;
+            WipedBuffer buffer;
+            JsonWriter json{buffer};
+            json.begin_object().key("allowed").boolean(!result->refusal);
+            if (!result->refusal) json.member("transform", result->transform);
+            json.key("reasons").begin_array();
+            if (result->refusal) {
+                json.begin_object().member("code", wire_name(*result->refusal)).end_object();
+            }
+            json.end_array().end_object();
+            call->answer(200, buffer);
+        });
 }
 
 // ---- Clients -------------------------------------------------------------------------------

@@ -92,8 +92,8 @@ std::optional<std::vector<ConsentInput>> read_consents(JsonValue array) {
     if (!array.is(JsonType::array)) return std::nullopt;
     std::vector<ConsentInput> consents;
     for (const JsonValue value : array.items()) {
-        auto consent = read_consent(value, {"slot", "granted", "policy_version", "kind",
-                                            "evidence_sha256", "told"});
+        auto consent = read_consent(
+            value, {"slot", "granted", "policy_version", "kind", "evidence_sha256", "told"});
         if (!consent || !value.find_text("slot")) return std::nullopt;
         consent->slot = *value.find_text("slot");
         // In a batch a consent is given, never taken back.
@@ -117,8 +117,7 @@ void handle_put_subject(const CallPtr& call) {
     PutRequest put{call->parameter(0), *purpose, {}};
     for (const auto& [name, value] : fields->members()) {
         const auto input = read_value(value);
-        put.fields.push_back(
-            {name, input.value_or(ValueInput{policy::ValueKind::json, "null"})});
+        put.fields.push_back({name, input.value_or(ValueInput{policy::ValueKind::json, "null"})});
     }
     call->vault.put(call->caller, put, [call](Result<PutAnswer> result, const Fault* fault) {
         if (call->is_refused(result, fault)) return;
@@ -161,28 +160,28 @@ void handle_tokenize(const CallPtr& call) {
         if (!given) return call->refuse(Refusal::malformed);
         tokenize.consents = std::move(*given);
     }
-    call->vault.tokenize(
-        call->caller, tokenize, [call](Result<TokenizeAnswer> result, const Fault* fault) {
-            if (call->is_refused(result, fault)) return;
-            WipedBuffer buffer;
-            buffer.reserve(result->size() * 96 + 64);
-            JsonWriter json{buffer};
-            std::uint64_t failed = 0;
-            json.begin_object().key("items").begin_array();
-            for (const auto& item : *result) {
-                json.begin_object();
-                if (const auto* const token = std::get_if<TokenText>(&item)) {
-                    json.member("token", text_of_token(*token));
-                } else {
-                    ++failed;
-                    json.key("error");
-                    write_error(json, std::get<Refusal>(item));
-                }
-                json.end_object();
-            }
-            json.end_array().key("failed").integer(failed).end_object();
-            call->answer(200, buffer);
-        });
+    call->vault.tokenize(call->caller, tokenize,
+                         [call](Result<TokenizeAnswer> result, const Fault* fault) {
+                             if (call->is_refused(result, fault)) return;
+                             WipedBuffer buffer;
+                             buffer.reserve(result->size() * 96 + 64);
+                             JsonWriter json{buffer};
+                             std::uint64_t failed = 0;
+                             json.begin_object().key("items").begin_array();
+                             for (const auto& item : *result) {
+                                 json.begin_object();
+                                 if (const auto* const token = std::get_if<TokenText>(&item)) {
+                                     json.member("token", text_of_token(*token));
+                                 } else {
+                                     ++failed;
+                                     json.key("error");
+                                     write_error(json, std::get<Refusal>(item));
+                                 }
+                                 json.end_object();
+                             }
+                             json.end_array().key("failed").integer(failed).end_object();
+                             call->answer(200, buffer);
+                         });
 }
 
 void handle_detokenize(const CallPtr& call) {
@@ -196,29 +195,29 @@ void handle_detokenize(const CallPtr& call) {
     if (tokens->size() > call->limits.items_max) return call->refuse(Refusal::too_large);
     const DetokenizeRequest detokenize{*purpose, want ? *want->as_text() : std::string_view{},
                                        std::move(*tokens)};
-    call->vault.detokenize(
-        call->caller, detokenize, [call](Result<DetokenizeAnswer> result, const Fault* fault) {
-            if (call->is_refused(result, fault)) return;
-            WipedBuffer buffer;
-            buffer.reserve(result->items.size() * 96 + 64);
-            JsonWriter json{buffer};
-            std::uint64_t failed = 0;
-            json.begin_object().key("items").begin_array();
-            for (const auto& item : result->items) {
-                json.begin_object();
-                if (const auto* const shown = std::get_if<Disclosed>(&item)) {
-                    json.member("field", shown->field);
-                    write_disclosed(json, *shown);
-                } else {
-                    ++failed;
-                    json.key("error");
-                    write_error(json, std::get<Refusal>(item));
-                }
-                json.end_object();
-            }
-            json.end_array().key("failed").integer(failed).end_object();
-            call->answer(200, buffer);
-        });
+    call->vault.detokenize(call->caller, detokenize,
+                           [call](Result<DetokenizeAnswer> result, const Fault* fault) {
+                               if (call->is_refused(result, fault)) return;
+                               WipedBuffer buffer;
+                               buffer.reserve(result->items.size() * 96 + 64);
+                               JsonWriter json{buffer};
+                               std::uint64_t failed = 0;
+                               json.begin_object().key("items").begin_array();
+                               for (const auto& item : result->items) {
+                                   json.begin_object();
+                                   if (const auto* const shown = std::get_if<Disclosed>(&item)) {
+                                       json.member("field", shown->field);
+                                       write_disclosed(json, *shown);
+                                   } else {
+                                       ++failed;
+                                       json.key("error");
+                                       write_error(json, std::get<Refusal>(item));
+                                   }
+                                   json.end_object();
+                               }
+                               json.end_array().key("failed").integer(failed).end_object();
+                               call->answer(200, buffer);
+                           });
 }
 
 void handle_get_subject(const CallPtr& call) {
@@ -288,17 +287,14 @@ void handle_match(const CallPtr& call) {
     const auto candidate = body->find_text("candidate");
     const auto purpose = body->find_text("purpose");
     if (!token || !candidate || !purpose) return call->refuse(Refusal::malformed);
-    call->vault.match(call->caller, {*token, *candidate, *purpose},
-                      [call](Result<bool> result, const Fault* fault) {
-                          if (call->is_refused(result, fault)) return;
-                          WipedBuffer buffer;
-                          JsonWriter{buffer}
-                              .begin_object()
-                              .key("match")
-                              .boolean(*result)
-                              .end_object();
-                          call->answer(200, buffer);
-                      });
+    call->vault.match(
+        call->caller, {*token, *candidate, *purpose},
+        [call](Result<bool> result, const Fault* fault) {
+            if (call->is_refused(result, fault)) return;
+            WipedBuffer buffer;
+            JsonWriter{buffer}.begin_object().key("match").boolean(*result).end_object();
+            call->answer(200, buffer);
+        });
 }
 
 }  // namespace oubliette::api

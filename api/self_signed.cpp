@@ -66,9 +66,9 @@ CertificatePtr begin_certificate(EVP_PKEY* key, const char* name, long days) {
 void write_file(const std::filesystem::path& file, BIO* content, mode_t mode) {
     char* data = nullptr;
     const long size = BIO_get_mem_data(content, &data);
-    const int descriptor =
-        ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-    const bool is_written = descriptor >= 0 && ::write(descriptor, data, static_cast<std::size_t>(size)) == size &&
+    const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    const bool is_written = descriptor >= 0 &&
+                            ::write(descriptor, data, static_cast<std::size_t>(size)) == size &&
                             ::fsync(descriptor) == 0;
     if (descriptor >= 0) (void)::close(descriptor);
     if (!is_written) throw Fault{FaultKind::storage, file.string() + " cannot be written"};

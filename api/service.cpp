@@ -7,7 +7,9 @@
 namespace oubliette::api {
 namespace {
 
-bool has_body(Method method) noexcept { return method == Method::put || method == Method::post; }
+bool has_body(Method method) noexcept {
+    return method == Method::put || method == Method::post;
+}
 
 // "application/json", perhaps with parameters.
 bool is_json(std::string_view content_type) noexcept {

@@ -231,17 +231,22 @@ void handle_backup(const CallPtr& call) {
     }}.detach();
 }
 
-void handle_livez(const CallPtr& call) { answer_text(*call, 200, R"({"status":"ok"})"); }
+void handle_livez(const CallPtr& call) {
+    answer_text(*call, 200, R"({"status":"ok"})");
+}
 
 void handle_readyz(const CallPtr& call) {
     const bool is_ready = call->vault.ready();
-    answer_text(*call, is_ready ? 200 : 503, is_ready ? R"({"status":"ok"})" : R"({"status":"starting"})");
+    answer_text(*call, is_ready ? 200 : 503,
+                is_ready ? R"({"status":"ok"})" : R"({"status":"starting"})");
 }
 
 void handle_version(const CallPtr& call) {
     answer_text(*call, 200, R"({"name":"oubliette","version":")" OUBLIETTE_VERSION R"("})");
 }
 
-void handle_openapi(const CallPtr& call) { answer_text(*call, 200, openapi_document()); }
+void handle_openapi(const CallPtr& call) {
+    answer_text(*call, 200, openapi_document());
+}
 
 }  // namespace oubliette::api

@@ -5,8 +5,8 @@
 #include <random>
 #include <stdexcept>
 
-#include "vault/keys/key_plane.hpp"
 #include "bench/workload.hpp"
+#include "vault/keys/key_plane.hpp"
 
 // Erasing and deriving with two real keepers on one disk: how long one erasure takes until it is
 // final, how many are final per second when they come together, and what a key costs.

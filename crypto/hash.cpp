@@ -54,7 +54,9 @@ Hash sha256(std::initializer_list<ByteView> parts) noexcept {
     return out;
 }
 
-Sha256::Sha256() noexcept { crypto_hash_sha256_init(&state_); }
+Sha256::Sha256() noexcept {
+    crypto_hash_sha256_init(&state_);
+}
 
 void Sha256::update(ByteView piece) noexcept {
     if (!piece.empty()) crypto_hash_sha256_update(&state_, piece.data(), piece.size());

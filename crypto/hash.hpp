@@ -1,9 +1,8 @@
 #pragma once
 
 #include <initializer_list>
-#include <string_view>
-
 #include <sodium/crypto_hash_sha256.h>
+#include <string_view>
 
 #include "crypto/secret.hpp"
 

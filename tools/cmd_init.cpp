@@ -54,20 +54,22 @@ void add_init(CLI::App& program, Run& chosen) {
     verb.add_option("--app", options->vault.apps,
                     "Recipient that gets an app key; may be repeated (default: the first internal)")
         ->take_all();
-    verb.add_option("--tls", options->tls, "Only self-signed here; put your own files in vault.json")
+    verb.add_option("--tls", options->tls,
+                    "Only self-signed here; put your own files in vault.json")
         ->check(CLI::IsMember({"self-signed"}))
         ->capture_default_str();
-    verb.add_option("--keys-out", options->keys_out, "Write the keys here (0600) instead of stdout");
+    verb.add_option("--keys-out", options->keys_out,
+                    "Write the keys here (0600) instead of stdout");
     verb.add_option("--cell-class", options->cell_class,
                     "besteffort accepts file systems that cannot overwrite in place")
         ->check(CLI::IsMember({"software", "besteffort"}))
         ->capture_default_str();
-    add_example(verb,
-                "oubliette init --data /srv/vault --keeper /disk1/keeper --keeper /disk2/keeper \\\n"
-                "    --seal keyfile:/etc/oubliette/seal.key --tenant overseas \\\n"
-                "    --policy policy.json --keys-out keys");
-    verb.final_callback(
-        [options, &chosen] { chosen = [options] { return run_init(*options); }; });
+    add_example(
+        verb,
+        "oubliette init --data /srv/vault --keeper /disk1/keeper --keeper /disk2/keeper \\\n"
+        "    --seal keyfile:/etc/oubliette/seal.key --tenant overseas \\\n"
+        "    --policy policy.json --keys-out keys");
+    verb.final_callback([options, &chosen] { chosen = [options] { return run_init(*options); }; });
 }
 
 }  // namespace oubliette::tools

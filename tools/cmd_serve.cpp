@@ -53,13 +53,13 @@ Exit run_serve(const Options& options) {
 
 void add_serve(CLI::App& program, Run& chosen) {
     auto options = std::make_shared<Options>();
-    CLI::App& verb = *program.add_subcommand("serve", "Serve a vault over HTTPS, in the foreground");
+    CLI::App& verb =
+        *program.add_subcommand("serve", "Serve a vault over HTTPS, in the foreground");
     verb.add_option("--data", options->data, "Directory that `init` made")->required();
     verb.add_option("--listen", options->listen,
                     "ADDRESS:PORT (default: that of vault.json, 127.0.0.1:8443)");
     add_example(verb, "oubliette serve --data /srv/vault --listen 127.0.0.1:8443");
-    verb.final_callback(
-        [options, &chosen] { chosen = [options] { return run_serve(*options); }; });
+    verb.final_callback([options, &chosen] { chosen = [options] { return run_serve(*options); }; });
 }
 
 }  // namespace oubliette::tools

@@ -41,8 +41,7 @@ std::vector<Enrolment> enrolments(const NewVault& wanted, const policy::Document
         list.push_back({{"app-" + recipient, recipient, {Role::app}}, "app.key"});
     }
     for (const std::string& recipient : wanted.apps) {
-        list.push_back({{"app-" + recipient, recipient, {Role::app}},
-                        "app-" + recipient + ".key"});
+        list.push_back({{"app-" + recipient, recipient, {Role::app}}, "app-" + recipient + ".key"});
     }
     const std::string officers = office(document);
     if (officers.empty()) {
@@ -50,8 +49,7 @@ std::vector<Enrolment> enrolments(const NewVault& wanted, const policy::Document
                            "the policy has no recipient with a \"request\": true purpose; privacy "
                            "officers need one");
     }
-    list.push_back({{"privacy_officer", officers, {Role::privacy_officer}},
-                    "privacy_officer.key"});
+    list.push_back({{"privacy_officer", officers, {Role::privacy_officer}}, "privacy_officer.key"});
     for (const Role role : {Role::key_operator, Role::policy_admin, Role::auditor}) {
         const std::string name{name_of(role)};
         list.push_back({{name, {}, {role}}, name + ".key"});
@@ -63,8 +61,8 @@ std::vector<Enrolment> enrolments(const NewVault& wanted, const policy::Document
 
 std::vector<NamedKey> make_vault(const NewVault& wanted) {
     if (fs::exists(wanted.data / "vault.json")) {
-        throw CommandError(Exit::input, wanted.data.string() +
-                                            " holds a vault already; choose another --data");
+        throw CommandError(Exit::input,
+                           wanted.data.string() + " holds a vault already; choose another --data");
     }
     VaultConfig config;
     config.tenant = wanted.tenant;

@@ -15,10 +15,10 @@ namespace oubliette::tools {
 struct NewVault {
     std::filesystem::path data;
     std::vector<std::filesystem::path> keepers;
-    std::string seal;                  // as --seal
+    std::string seal;  // as --seal
     std::string tenant;
     std::string policy_json;
-    std::vector<std::string> apps;     // recipients; empty: the first internal one
+    std::vector<std::string> apps;  // recipients; empty: the first internal one
     bool accept_besteffort = false;
 };
 

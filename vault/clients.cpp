@@ -236,7 +236,9 @@ std::optional<ClientRow> Clients::find_by_name(std::string_view name) const {
     return std::nullopt;
 }
 
-bool Clients::is_taken(std::string_view name) const { return find_by_name(name).has_value(); }
+bool Clients::is_taken(std::string_view name) const {
+    return find_by_name(name).has_value();
+}
 
 std::vector<ClientRow> Clients::list() const {
     std::vector<ClientRow> rows;

@@ -61,8 +61,8 @@ public:
     Committer(const Committer&) = delete;
     Committer& operator=(const Committer&) = delete;
 
-    // Commits what was submitted, then ends the thread. Works submitted meanwhile and afterwards are
-    // refused: a Done may still submit, so that an owner calls this while its pointer to the
+    // Commits what was submitted, then ends the thread. Works submitted meanwhile and afterwards
+    // are refused: a Done may still submit, so that an owner calls this while its pointer to the
     // committer is good. Belongs to one thread, which is not the committer's.
     void stop();
 

@@ -45,8 +45,8 @@ std::vector<keys::Path> marker_paths(Writing& writing, const people::Person& per
 
 void remove_marker_rows(Writing& writing, keys::SubjectNumber number, policy::SlotId slot) {
     std::vector<Bytes> rows;
-    const people::RowKey prefix = people::field_prefix(writing.core.tenant, number, people::RowKind::marker,
-                                              static_cast<std::uint16_t>(slot));
+    const people::RowKey prefix = people::field_prefix(
+        writing.core.tenant, number, people::RowKind::marker, static_cast<std::uint16_t>(slot));
     writing.view.scan(Tables::kPeople, prefix, {}, [&](ByteView key, ByteView) {
         rows.emplace_back(key.begin(), key.end());
         return true;
@@ -199,8 +199,10 @@ void Vault::list_consents(const Caller& caller, std::string_view subject,
         entry.entry.refusal = answer.error();
         entry.entry.failed_steps = failed_step_bit(answer.error());
     }
-    core_->audit_then(entry, [ticket = std::move(ticket), answer = std::move(answer),
-                              done = std::move(done)](const Fault* fault) {
+    std::vector<DisclosureEntry> entries(1);
+    entries.front().pending = entry;
+    core_->audit_then(std::move(entries), [ticket = std::move(ticket), answer = std::move(answer),
+                                           done = std::move(done)](const Fault* fault) {
         if (fault != nullptr) return done(Refusal::audit_unavailable, fault);
         done(answer, nullptr);
     });

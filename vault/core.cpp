@@ -12,7 +12,7 @@ using keys::NodeState;
 
 constexpr std::size_t kLeafCacheCount = 4'096;
 constexpr std::size_t kAuditNumbersMax = 1'048'576;  // people whose next number is known, 40 B each
-constexpr std::uint32_t kLeaseSize = 4'096;       // person numbers taken at once
+constexpr std::uint32_t kLeaseSize = 4'096;          // person numbers taken at once
 
 [[noreturn]] void refuse_start(const std::string& what) {
     throw Fault{FaultKind::configuration, what};
@@ -327,17 +327,11 @@ std::optional<crypto::Seed> Core::fixed_key_of(keys::SubjectNumber subject) cons
     return fixed;
 }
 
-void Core::audit_then(const PendingEntry& entry, std::function<void(const Fault*)> done) {
-    std::vector<DisclosureEntry> entries;
-    entries.push_back({entry, {}});
-    audit_then(std::move(entries), std::move(done));
-}
-
 const crypto::SubKey* Core::pseudonym_key_of(keys::SubjectNumber subject) {
     if (!last_pseudonym_key_ || last_pseudonym_key_->subject != subject) {
         const auto fixed = fixed_key_of(subject);
         last_pseudonym_key_.emplace().subject = subject;
-        if (fixed) last_pseudonym_key_->key = audit::pseudonym_key(*fixed);
+        if (fixed) last_pseudonym_key_->key = people::People::pseudonym_key(*fixed);
     }
     return last_pseudonym_key_->key ? &*last_pseudonym_key_->key : nullptr;
 }

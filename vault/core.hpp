@@ -12,10 +12,10 @@
 #include "vault/backup.hpp"
 #include "vault/committer.hpp"
 #include "vault/keys/leaf_cache.hpp"
+#include "vault/meta_rows.hpp"
 #include "vault/people/match_limit.hpp"
 #include "vault/people/people.hpp"
 #include "vault/people/subject_index.hpp"
-#include "vault/meta_rows.hpp"
 #include "vault/policies.hpp"
 #include "vault/vault.hpp"
 
@@ -99,9 +99,7 @@ public:
     void submit(std::function<void(Writing&)> work, std::function<void(const Fault*)> done);
     // Makes the entries durable, then calls `done`: a disclosure waits for this.
     // The keys in the entries are wiped before `done`.
-    void audit_then(std::vector<DisclosureEntry> entries,
-                    std::function<void(const Fault*)> done);
-    void audit_then(const PendingEntry& entry, std::function<void(const Fault*)> done);
+    void audit_then(std::vector<DisclosureEntry> entries, std::function<void(const Fault*)> done);
 
     // ---- Revoking (KEYS 4.6). After the commit of the queue row. `recorded` runs when a keeper
     // durably knows.

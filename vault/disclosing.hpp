@@ -41,9 +41,7 @@ public:
     // Ends the snapshot and makes the entries durable; then `done`.
     void finish(std::function<void(const Fault*)> done);
 
-    [[nodiscard]] const std::shared_ptr<const policy::Gate>& gate() const noexcept {
-        return gate_;
-    }
+    [[nodiscard]] const std::shared_ptr<const policy::Gate>& gate() const noexcept { return gate_; }
     [[nodiscard]] const store::ReadView& view() const noexcept { return *view_; }
     [[nodiscard]] Timestamp now() const noexcept { return now_; }
 

@@ -244,8 +244,8 @@ private:
         }
         bool is_open = false;
         if (day.state == NodeState::whole && region.state == NodeState::whole) {
-            const auto value_key =
-                people::derive_value_key(key.seed.expose(), day.seed.expose(), region.seed.expose());
+            const auto value_key = people::derive_value_key(key.seed.expose(), day.seed.expose(),
+                                                            region.seed.expose());
             const people::Owner owner{keys::kFirstTenant, person.number};
             const auto place = people::field_item_of(row.key);
             is_open = people::open_stored_value(value_key, owner, place, row.value).has_value() &&

@@ -37,10 +37,10 @@ std::vector<IndexEntry> index_entries_of(Writing& writing, keys::SubjectNumber n
         const auto fingerprint = writing.core.fingerprint(0, bytes_of(external_id));
         entries.push_back({0, index_fingerprint(fingerprint), number});
     }
-    const people::RowKey prefix = only
-                             ? people::field_prefix(people.tenant(), number, people::RowKind::value,
-                                                    static_cast<std::uint16_t>(*only))
-                             : people::row_key(people.tenant(), number, people::RowKind::value);
+    const people::RowKey prefix =
+        only ? people::field_prefix(people.tenant(), number, people::RowKind::value,
+                                    static_cast<std::uint16_t>(*only))
+             : people::row_key(people.tenant(), number, people::RowKind::value);
     writing.view.scan(Tables::kPeople, prefix, {}, [&](ByteView key, ByteView row) {
         try {
             const auto truth = people.index_truth(number, key, row);
@@ -59,7 +59,7 @@ std::vector<IndexEntry> index_entries_of(Writing& writing, keys::SubjectNumber n
 std::set<std::uint32_t> items_in_use(Writing& writing, keys::SubjectNumber number) {
     std::set<std::uint32_t> items;
     for (const auto kind : {people::RowKind::value, people::RowKind::marker}) {
-        const Bytes prefix = people::row_key(writing.core.tenant, number, kind);
+        const people::RowKey prefix = people::row_key(writing.core.tenant, number, kind);
         writing.view.scan(Tables::kPeople, prefix, {}, [&items](ByteView key, ByteView) {
             items.insert(people::field_item_of(key).item);
             return true;

@@ -102,8 +102,8 @@ void Storing::drop_present(people::Person& person, policy::FieldId field,
                            const people::OpenedValue& present) {
     const auto number = static_cast<std::uint16_t>(field);
     const people::People& people = *writing_.core.people;
-    const people::RowKey key = people::row_key(people.tenant(), person.number, people::RowKind::value,
-                                      number, present.item);
+    const people::RowKey key = people::row_key(people.tenant(), person.number,
+                                               people::RowKind::value, number, present.item);
     if (const auto row = writing_.view.get(Tables::kPeople, key)) {
         if (const auto truth = people.index_truth(person.number, key, *row)) {
             writing_.unindex({number, index_fingerprint(truth->fingerprint), person.number});

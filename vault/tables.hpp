@@ -18,7 +18,7 @@ struct Tables {
     static constexpr store::TableId kAudit{5};     // first entry:u64be -> segment, audit/entry.hpp
     static constexpr store::TableId kErasures{6};  // request id:16 | piece, erasure_rows.hpp
     static constexpr store::TableId kQueue{7};     // the same: revocations not yet final
-    static constexpr store::TableId kExpiry{8};    // tenant:u16be | class:u16be | day:u16be | row key
+    static constexpr store::TableId kExpiry{8};  // tenant:u16be | class:u16be | day:u16be | row key
     static constexpr store::TableId kRequests{9};  // idempotency key hash:32 -> boxed answer
 
     [[nodiscard]] static std::vector<std::string> names() {

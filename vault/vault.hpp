@@ -51,9 +51,9 @@ struct ConsentInput {
 };
 
 struct TokenOptions {
-    std::optional<tokens::TokenKind> kind;   // nullopt: the field's kind in the policy
-    std::uint32_t expires_in_seconds = 0;    // 0 = never
-    std::string_view recipient;              // "" = the caller's
+    std::optional<tokens::TokenKind> kind;  // nullopt: the field's kind in the policy
+    std::uint32_t expires_in_seconds = 0;   // 0 = never
+    std::string_view recipient;             // "" = the caller's
 };
 
 struct FieldInput {
@@ -173,7 +173,7 @@ struct VaultStatus {
     keys::PlaneStatus plane;
     store::Store::Usage usage;
     std::uint32_t generation = 0;
-    bool rolled_back = false;      // this start accepted an older copy of the data plane
+    bool rolled_back = false;  // this start accepted an older copy of the data plane
     std::uint16_t policy_version = 0;
     std::uint64_t log_size = 0;
     std::size_t index_entries = 0;
@@ -191,9 +191,9 @@ struct VaultOptions {
     std::filesystem::path data;
     keys::PlaneOptions plane;
     store::StoreOptions store;
-    unsigned index_threads = 4;   // for rebuilding the index at start
-    std::string tenant;           // init only
-    std::string listen;           // only told to backups: where a restored vault will serve
+    unsigned index_threads = 4;  // for rebuilding the index at start
+    std::string tenant;          // init only
+    std::string listen;          // only told to backups: where a restored vault will serve
 };
 
 class Vault {
@@ -218,32 +218,27 @@ public:
     // ---- Data (role app). Refusals of whole requests: not_found, erased, purpose and consent
     // refusals of MISSION 3.1, field_unknown, slot_unknown, transform_unknown, value_invalid.
     void put(const Caller& caller, const PutRequest& request, Done<PutAnswer> done);
-    void tokenize(const Caller& caller, const TokenizeRequest& request,
-                          Done<TokenizeAnswer> done);
+    void tokenize(const Caller& caller, const TokenizeRequest& request, Done<TokenizeAnswer> done);
     void detokenize(const Caller& caller, const DetokenizeRequest& request,
-                            Done<DetokenizeAnswer> done);
-    void read(const Caller& caller, const ReadRequest& request,
-                      Done<ReadAnswer> done);
-    void search(const Caller& caller, const SearchRequest& request,
-                        Done<SearchAnswer> done);
+                    Done<DetokenizeAnswer> done);
+    void read(const Caller& caller, const ReadRequest& request, Done<ReadAnswer> done);
+    void search(const Caller& caller, const SearchRequest& request, Done<SearchAnswer> done);
     void match(const Caller& caller, const MatchRequest& request, Done<bool> done);
     // REQUIRES: exactly one field.
     void decide(const Caller& caller, const ReadRequest& request, Done<Decision> done);
-    void put_consent(const Caller& caller, std::string_view subject,
-                             const ConsentInput& consent, Done<ConsentRecord> done);
+    void put_consent(const Caller& caller, std::string_view subject, const ConsentInput& consent,
+                     Done<ConsentRecord> done);
     void list_consents(const Caller& caller, std::string_view subject,
-                               Done<std::vector<ConsentRecord>> done);
+                       Done<std::vector<ConsentRecord>> done);
 
     // ---- Erasure. `on_final` (may be empty) runs when all keepers acknowledged and the receipt
     // is durable.
     void erase(const Caller& caller, std::string_view subject, std::string_view ground,
-                       Done<ErasureAnswer> done, std::function<void(const ErasureRow&)> on_final);
-    void delete_field(const Caller& caller, std::string_view subject,
-                              std::string_view field, std::string_view purpose,
-                              Done<ErasureAnswer> done,
-                              std::function<void(const ErasureRow&)> on_final);
-    [[nodiscard]] Result<ErasureRow> find_erasure(const Caller& caller,
-                                                          const keys::RequestId& id);
+               Done<ErasureAnswer> done, std::function<void(const ErasureRow&)> on_final);
+    void delete_field(const Caller& caller, std::string_view subject, std::string_view field,
+                      std::string_view purpose, Done<ErasureAnswer> done,
+                      std::function<void(const ErasureRow&)> on_final);
+    [[nodiscard]] Result<ErasureRow> find_erasure(const Caller& caller, const keys::RequestId& id);
 
     // ---- Policy.
     [[nodiscard]] std::shared_ptr<const policy::Gate> gate() const;  // in force now
@@ -252,12 +247,11 @@ public:
         std::uint16_t version;
         std::vector<policy::Finding> findings;  // errors: nothing was published
     };
-    void publish_policy(const Caller& caller, std::string_view json,
-                                Done<PublishAnswer> done);
+    void publish_policy(const Caller& caller, std::string_view json, Done<PublishAnswer> done);
 
     // ---- Clients.
     [[nodiscard]] std::optional<Caller> authenticate(std::uint16_t client, std::uint16_t key,
-                                                             ByteView secret) const;
+                                                     ByteView secret) const;
     [[nodiscard]] std::optional<Caller> authenticate_san(std::string_view san) const;
     void enrol_client(const Caller& caller, const NewClient& client, Done<ApiKey> done);
     void revoke_client(const Caller& caller, std::string_view name, Done<bool> done);

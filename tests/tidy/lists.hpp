@@ -28,21 +28,25 @@ inline constexpr Layer kLayers[] = {
     {"vault/store/", "store", "crypto vault/base"},
     {"vault/keys/", "keys", "crypto vault/base store"},
     {"vault/committer", "committer", "crypto vault/base store"},
-    {"vault/people/", "people", "crypto vault/base store keys committer tokens policy audit"},
-    {"vault/tokens/", "tokens", "crypto vault/base store keys committer people policy audit"},
-    {"vault/policy/", "policy", "crypto vault/base store keys committer people tokens audit"},
-    {"vault/audit/", "audit", "crypto vault/base store keys committer people tokens policy"},
-    {"vault/", "vault", "crypto vault/base store keys committer people tokens policy audit"},
-    {"api/", "api", "crypto vault/base store keys committer people tokens policy audit vault"},
+    {"vault/tables", "tables", "crypto vault/base store"},
+    {"vault/policy/", "policy", "crypto vault/base"},
+    {"vault/tokens/", "tokens", "crypto vault/base keys"},
+    {"vault/audit/", "audit", "crypto vault/base store tables keys"},
+    {"vault/people/", "people", "crypto vault/base store tables keys policy"},
+    {"vault/", "vault", "crypto vault/base store tables keys committer people tokens policy audit"},
+    {"api/", "api",
+     "crypto vault/base store tables keys committer people tokens policy audit vault"},
     {"tools/", "tools",
-     "crypto vault/base store keys committer people tokens policy audit vault api"},
+     "crypto vault/base store tables keys committer people tokens policy audit vault api"},
     {"tests/", "tests",
-     "crypto vault/base store keys committer people tokens policy audit vault api tools bench"},
+     "crypto vault/base store tables keys committer people tokens policy audit vault api tools "
+     "bench"},
     {"bench/", "bench",
-     "crypto vault/base store keys committer people tokens policy audit vault api tools tests"},
+     "crypto vault/base store tables keys committer people tokens policy audit vault api tools "
+     "tests"},
 };
 inline constexpr std::string_view kVaultBase[] = {"vault/result", "vault/clock",
-                                                  "vault/function_ref"};
+                                                  "vault/function_ref", "vault/roles"};
 
 // May write `expose(` or `expose_mut(`: where secret bytes meet a primitive, a format or a wire.
 inline constexpr std::string_view kExpose[] = {
@@ -67,17 +71,30 @@ inline constexpr std::string_view kExpose[] = {
     "vault/keys/tree.cpp",
     "vault/keys/tree_change.cpp",
     "vault/keys/tree_check.cpp",
+    "vault/keys/leaf_cache.cpp",
+    // Rows, tokens and the keys of both.
+    "vault/audit/entry.cpp",
+    "vault/clients.cpp",
+    "vault/core.cpp",
+    "vault/people/",
+    "vault/search.cpp",
+    "vault/storing.cpp",
+    "vault/tokens/pointer_token.cpp",
     // The restore drill: rows opened with a keeper's keys.
     "vault/drill.cpp",
     "vault/drill_keys.cpp",
-    "vault/people/",
     // Values between JSON and their canonical form.
     "vault/policy/normalise.cpp",
     "vault/policy/transform.cpp",
     "vault/policy/value_json.cpp",
-    // Bodies on the wire.
+    // Bodies on the wire, and API keys given out once.
+    "api/admin_handlers.cpp",
     "api/connection.cpp",
     "api/credentials.cpp",
+    "api/data_handlers.cpp",
+    "api/server_exchange.cpp",
+    "api/service.cpp",
+    "tools/new_vault.cpp",
     "tools/https_client.cpp",
 };
 
@@ -94,13 +111,12 @@ inline constexpr std::string_view kReinterpretCast[] = {
     "tests/api/",
 };
 
-// HTTP parsing and TLS stay behind api/exchange.hpp and the tools' client: at most two files of
-// api/.
+// HTTP parsing and TLS stay behind api/exchange.hpp and the tools' client; certificates are made in
+// a file of their own.
 inline constexpr std::string_view kBeastOrOpenSsl[] = {
-    "api/request_head.cpp",
-    "api/tls.cpp",
-    "tools/https_client.cpp",
-    "tests/api/",
+    "api/request_head.cpp",   "api/self_signed.cpp", "api/tls.cpp",
+    "tools/https_client.cpp", "tests/api/",          "tests/tools/https_client_test.cpp",
+    "bench/load_client.cpp",
 };
 
 inline constexpr std::string_view kLmdb[] = {"vault/store/lmdb_store.cpp",

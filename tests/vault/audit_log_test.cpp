@@ -91,6 +91,53 @@ bool is_corrupt(const std::function<void()>& work) {
     return false;
 }
 
+// A log of nine entries in three segments, to be damaged.
+class Victim {
+public:
+    Victim() {
+        AuditLog log{*store_->read()};
+        Expected expected;
+        for (const std::size_t count : {3U, 2U, 4U}) commit(*store_, log, expected, count);
+    }
+    [[nodiscard]] bool opens() const {
+        return !is_corrupt([&] { (void)AuditLog{*store_->read()}; });
+    }
+    [[nodiscard]] bool reads() const {
+        return !is_corrupt([&] {
+            AuditLog::read(*store_->read(), 0, [](std::uint64_t, const Entry&) { return true; });
+        });
+    }
+    [[nodiscard]] bool has_root() const {
+        return !is_corrupt([&] { (void)AuditLog::root_at(*store_->read(), 9); });
+    }
+    [[nodiscard]] Bytes row(store::TableId table, const Bytes& key) const {
+        const auto view = store_->read();
+        const auto found = view->get(table, key);
+        return found ? Bytes(found->begin(), found->end()) : Bytes{};
+    }
+    void remove(store::TableId table, const Bytes& key) {
+        store_->write([&](WriteView& view) { view.remove(table, key); });
+    }
+    // Changes one row, checks, and puts it back.
+    void with_row(store::TableId table, const Bytes& key, const Bytes& changed,
+                  const std::function<void()>& checks) {
+        const Bytes good = row(table, key);
+        store_->write([&](WriteView& view) { view.put(table, key, changed); });
+        checks();
+        store_->write([&](WriteView& view) { view.put(table, key, good); });
+    }
+
+private:
+    store::TemporaryDirectory directory_;
+    std::unique_ptr<Store> store_ = open_store(directory_.path());
+};
+
+Bytes cut(const Bytes& row, std::size_t size) {
+    return {row.begin(), row.begin() + static_cast<std::ptrdiff_t>(size)};
+}
+
+const Bytes kStanding{'l', 'o', 'g'};
+
 }  // namespace
 
 TEST_CASE("segments and the standing record are as the independent program writes them") {
@@ -204,87 +251,62 @@ TEST_CASE("an attempt that was not committed leaves nothing behind") {
     check(*store, log, expected);
 }
 
-TEST_CASE("a log that was damaged is not opened or read") {
-    const store::TemporaryDirectory directory;
-    const auto store = open_store(directory.path());
-    Expected expected;
-    {
-        AuditLog log{*store->read()};
-        for (const std::size_t count : {3U, 2U, 4U}) commit(*store, log, expected, count);
-    }
-    const auto opens = [&] { (void)AuditLog{*store->read()}; };
-    const auto reads = [&] {
-        AuditLog::read(*store->read(), 0, [](std::uint64_t, const Entry&) { return true; });
-    };
-    const auto root_of_all = [&] { (void)AuditLog::root_at(*store->read(), 9); };
-    const auto key_of = [](std::uint64_t first) { return store::number_key(first); };
-    // Changes one row, checks, and puts it back.
-    const auto with_row = [&](store::TableId table, const Bytes& key, const Bytes& changed,
-                              const std::function<void()>& checks) {
-        Bytes good;
-        {
-            const auto view = store->read();
-            const auto row = view->get(table, key);
-            good.assign(row->begin(), row->end());
-        }
-        store->write([&](WriteView& view) { view.put(table, key, changed); });
-        checks();
-        store->write([&](WriteView& view) { view.put(table, key, good); });
-    };
-    const auto row_of = [&](store::TableId table, const Bytes& key) {
-        const auto view = store->read();
-        const auto row = view->get(table, key);
-        return Bytes(row->begin(), row->end());
-    };
-    REQUIRE_FALSE(is_corrupt(opens));
-    REQUIRE_FALSE(is_corrupt(reads));
-
-    const Bytes last = row_of(Tables::kAudit, key_of(5));
+TEST_CASE("a damaged segment is not opened or read") {
+    Victim victim;
+    REQUIRE(victim.opens());
+    REQUIRE(victim.reads());
+    const Bytes key = store::number_key(5);
+    const Bytes last = victim.row(Tables::kAudit, key);
     for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{31}, std::size_t{32},
                                    std::size_t{33}, std::size_t{84}, last.size() - 1}) {
-        Bytes cut(last.begin(), last.begin() + static_cast<std::ptrdiff_t>(size));
-        with_row(Tables::kAudit, key_of(5), cut, [&] {
+        victim.with_row(Tables::kAudit, key, cut(last, size), [&] {
             INFO("the last segment has " << size << " bytes");
-            CHECK(is_corrupt(opens));
-            if ((size < 33) || (size - 32) % kEntrySize != 0) {
-                CHECK(is_corrupt(reads));
-                CHECK(is_corrupt(root_of_all));
-            }
+            CHECK_FALSE(victim.opens());
+            const bool is_whole = size > 32 && (size - 32) % kEntrySize == 0;
+            CHECK(victim.reads() == is_whole);
+            CHECK(victim.has_root() == is_whole);
         });
     }
     for (const std::size_t at : {std::size_t{0}, std::size_t{31}}) {
         Bytes changed = last;
         changed[at] ^= 1;
-        with_row(Tables::kAudit, key_of(5), changed, [&] { CHECK(is_corrupt(opens)); });
+        victim.with_row(Tables::kAudit, key, changed, [&] { CHECK_FALSE(victim.opens()); });
     }
-    Bytes other_format = row_of(Tables::kAudit, key_of(3));
+    Bytes other_format = victim.row(Tables::kAudit, store::number_key(3));
     other_format[32] = 2;
-    with_row(Tables::kAudit, key_of(3), other_format, [&] { CHECK(is_corrupt(reads)); });
-    Bytes shorter = row_of(Tables::kAudit, key_of(3));
-    shorter.resize(32 + kEntrySize);
-    with_row(Tables::kAudit, key_of(3), shorter, [&] { CHECK(is_corrupt(reads)); });
+    victim.with_row(Tables::kAudit, store::number_key(3), other_format,
+                    [&] { CHECK_FALSE(victim.reads()); });
+    const Bytes shorter = cut(victim.row(Tables::kAudit, store::number_key(3)), 32 + kEntrySize);
+    victim.with_row(Tables::kAudit, store::number_key(3), shorter,
+                    [&] { CHECK_FALSE(victim.reads()); });
+    REQUIRE(victim.opens());
+}
 
-    const Bytes name(bytes_of("log").begin(), bytes_of("log").end());
-    const Bytes standing = row_of(Tables::kMeta, name);
+TEST_CASE("a damaged standing record is not opened") {
+    Victim victim;
+    const Bytes standing = victim.row(Tables::kMeta, kStanding);
+    REQUIRE(standing.size() == 8 + 2 * 32);
     for (std::size_t size = 0; size < standing.size(); ++size) {
-        Bytes cut(standing.begin(), standing.begin() + static_cast<std::ptrdiff_t>(size));
-        with_row(Tables::kMeta, name, cut, [&] { CHECK(is_corrupt(opens)); });
+        victim.with_row(Tables::kMeta, kStanding, cut(standing, size),
+                        [&] { CHECK_FALSE(victim.opens()); });
     }
     for (std::size_t at = 0; at < standing.size(); ++at) {
         Bytes changed = standing;
         changed[at] ^= 1;
-        with_row(Tables::kMeta, name, changed, [&] { CHECK(is_corrupt(opens)); });
+        victim.with_row(Tables::kMeta, kStanding, changed, [&] { CHECK_FALSE(victim.opens()); });
     }
-    REQUIRE_FALSE(is_corrupt(opens));
+}
 
-    store->write([&](WriteView& view) { view.remove(Tables::kAudit, key_of(3)); });
-    CHECK(is_corrupt(reads));
-    store->write([&](WriteView& view) { view.remove(Tables::kAudit, key_of(5)); });
-    CHECK(is_corrupt(opens));
-    store->write([&](WriteView& view) { view.remove(Tables::kAudit, key_of(0)); });
-    CHECK(is_corrupt(opens));
-    store->write([&](WriteView& view) { view.remove(Tables::kMeta, name); });
-    CHECK_FALSE(is_corrupt(opens));  // a log that never was
+TEST_CASE("missing segments are noticed") {
+    Victim victim;
+    victim.remove(Tables::kAudit, store::number_key(3));
+    CHECK_FALSE(victim.reads());
+    victim.remove(Tables::kAudit, store::number_key(5));
+    CHECK_FALSE(victim.opens());
+    victim.remove(Tables::kAudit, store::number_key(0));
+    CHECK_FALSE(victim.opens());
+    victim.remove(Tables::kMeta, kStanding);
+    CHECK(victim.opens());  // a log that never was
 }
 
 TEST_CASE("entries: sizes, formats, reserved bytes") {
@@ -307,10 +329,10 @@ TEST_CASE("entries: sizes, formats, reserved bytes") {
     Bytes late = good;
     for (std::size_t at = 4; at < 8; ++at) late[at] = 0xFF;
     CHECK_FALSE(decode_entry(late));  // minutes whose seconds do not fit
-    CHECK(pseudonym_of(crypto::testing::some_key(1), 0) !=
-          pseudonym_of(crypto::testing::some_key(1), 1));
-    CHECK(pseudonym_of(crypto::testing::some_key(1), 0) !=
-          pseudonym_of(crypto::testing::some_key(2), 0));
+    CHECK(pseudonym_of(crypto::SubKey{crypto::testing::some_key(1).expose()}, 0) !=
+          pseudonym_of(crypto::SubKey{crypto::testing::some_key(1).expose()}, 1));
+    CHECK(pseudonym_of(crypto::SubKey{crypto::testing::some_key(1).expose()}, 0) !=
+          pseudonym_of(crypto::SubKey{crypto::testing::some_key(2).expose()}, 0));
 }
 
 }  // namespace oubliette::audit

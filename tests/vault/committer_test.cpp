@@ -1,6 +1,7 @@
 #include "vault/committer.hpp"
 
 #include <atomic>
+#include <functional>
 #include <latch>
 #include <memory>
 #include <mutex>
@@ -426,6 +427,27 @@ TEST_CASE("a Done may submit again", "[committer]") {
     });
     second.wait();
     CHECK(get(*opened, "b") == "2");
+}
+
+TEST_CASE("a Done that submits while the committer stops is answered", "[committer]") {
+    const TemporaryDirectory directory;
+    const auto opened = open_small(directory.path());
+    for (int round = 0; round < 20; ++round) {
+        Committer committer(*opened);
+        std::atomic<int> answers{0};
+        std::function<void(const Fault*)> again = [&](const Fault* fault) {
+            ++answers;
+            if (fault == nullptr) committer.submit(put_work("a", "1"), again);
+        };
+        committer.submit(put_work("a", "1"), again);
+        committer.stop();  // the last of the chain is refused
+        const int before = answers;
+        CHECK(before >= 2);
+        committer.submit(put_work("b", "2"), again);
+        CHECK(answers == before + 1);
+        committer.stop();  // changes nothing
+    }
+    CHECK(get(*opened, "b") == "(none)");
 }
 
 }  // namespace oubliette

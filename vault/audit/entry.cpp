@@ -1,8 +1,6 @@
 #include "vault/audit/entry.hpp"
 
 #include "crypto/hash.hpp"
-#include "crypto/kdf.hpp"
-#include "vault/keys/registry.hpp"
 
 namespace oubliette::audit {
 namespace {
@@ -11,21 +9,12 @@ constexpr std::uint32_t kMinutesMax = 0xFFFF'FFFF / 60;
 
 }  // namespace
 
-crypto::SubKey pseudonym_key(const crypto::Seed& fixed) noexcept {
-    return crypto::derive_subkey(fixed.expose(), crypto::KdfContext::audit,
-                                 keys::subkey::kAuditPseudonym);
-}
-
-ByteArray<16> pseudonym_of(const crypto::SubKey& key, std::uint64_t n) noexcept {
+ByteArray<16> pseudonym_of(const crypto::SubKey& audit_key, std::uint64_t n) noexcept {
     ByteArray<8> number{};
     for (std::size_t i = 0; i < number.size(); ++i) number[i] = static_cast<Byte>(n >> (8 * i));
     ByteArray<16> out{};
-    crypto::blake2b_keyed(key.expose(), {number}, out);
+    crypto::blake2b_keyed(audit_key.expose(), {number}, out);
     return out;
-}
-
-ByteArray<16> pseudonym_of(const crypto::Seed& fixed, std::uint64_t n) noexcept {
-    return pseudonym_of(pseudonym_key(fixed), n);
 }
 
 void encode(const Entry& entry, Bytes& out) {

@@ -64,11 +64,8 @@ struct Entry {
     ByteArray<16> object{};
 };
 
-// K_aud of the person with this S_fix.
-[[nodiscard]] crypto::SubKey pseudonym_key(const crypto::Seed& fixed) noexcept;
-// The pseudonym of a person in the person's entry number `n`, from K_aud or from S_fix.
-[[nodiscard]] ByteArray<16> pseudonym_of(const crypto::SubKey& key, std::uint64_t n) noexcept;
-[[nodiscard]] ByteArray<16> pseudonym_of(const crypto::Seed& fixed, std::uint64_t n) noexcept;
+// The pseudonym of the person with this K_aud in the person's entry number `n`.
+[[nodiscard]] ByteArray<16> pseudonym_of(const crypto::SubKey& audit_key, std::uint64_t n) noexcept;
 
 // Appends the entry's canonical bytes.
 void encode(const Entry& entry, Bytes& out);

@@ -5,7 +5,9 @@
 
 namespace oubliette::keys {
 
-Leader::~Leader() { stop(); }
+Leader::~Leader() {
+    stop();
+}
 
 void Leader::stop() {
     {

@@ -97,6 +97,7 @@ private:
     void reconcile_places();
     void look_after_places();
     void retry_places();
+    void repair_damage();
     void close_places(const std::vector<std::size_t>& indices);
     [[nodiscard]] std::vector<std::shared_ptr<Keeper>> keepers_in_sync() const;
     [[nodiscard]] bool is_anyone_away() const;

@@ -293,6 +293,7 @@ void Leader::look_after_places() {
     }
     if (now < retry_at_) return;
     try {
+        if (tree_.take_damage()) repair_damage();
         if (is_anyone_away()) retry_places();
     } catch (const std::exception&) {
         // Out of memory or descriptors: the next try may have them.
@@ -300,6 +301,33 @@ void Leader::look_after_places() {
     retry_after_ = std::min<std::chrono::milliseconds>(retry_after_ * 2, kRetryLongest);
     retry_at_ = std::chrono::steady_clock::now() + retry_after_;
     settle();
+}
+
+// A reader found a page that is damaged in one keeper and whole in another: keepers whose tree does
+// not walk get a full copy of one whose does.
+void Leader::repair_damage() {
+    const std::lock_guard lock{memory_mutex_};
+    std::shared_ptr<Keeper> good;
+    std::vector<std::shared_ptr<Keeper>> damaged;
+    for (const std::shared_ptr<Keeper>& keeper : keepers_in_sync()) {
+        const auto source = keeper->store();
+        const auto view = source->read();
+        const auto pages = [&](const PageId& id) { return KeeperRows::page(*view, id); };
+        const bool is_good =
+            walk(root_, pages, [](const PageId&, ByteView, const Page&) { return true; });
+        if (is_good && !good) good = keeper;
+        if (!is_good) damaged.push_back(keeper);
+    }
+    if (!good || damaged.empty()) return;
+    for (const std::shared_ptr<Keeper>& keeper : damaged) {
+        try {
+            (void)keeper->rebuild(root_, *good->store(), good->steps_after(0), good->members(),
+                                  good->memory(), 0);
+        } catch (const Fault& fault) {
+            take_out(*keeper, fault.what());
+        }
+    }
+    reconcile_places();
 }
 
 void Leader::retry_places() {

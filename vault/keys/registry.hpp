@@ -10,16 +10,16 @@ namespace oubliette::keys {
 
 // ---- class 0 leaves: kind (6 bits) of `kind 6 | recipient 14 | kid 16`.
 enum class SystemKind : std::uint8_t {
-    token = 1,       // recipient, kid: pointer tokens of one recipient
-    token_row = 2,   // recipient, kid: rows of table tokens
-    index = 3,       // recipient 0, kid: search index
-    client = 4,      // recipient, client number: the client's row
-    api_key = 5,     // recipient, key number: one API key's verifier
-    alias = 6,       // recipient 0, kid: address of a renumbered person
-    audit_sign = 7,  // recipient 0, kid: seed of the log's signing key
-    policy = 8,      // recipient 0, kid 0: policy and other vault-wide rows that are boxed
-    pseudonym = 9,   // recipient, kid: `pseudonym` transform of one recipient
-    request = 10,    // recipient 0, kid 0: idempotency and request rows
+    token = 1,         // recipient, kid: pointer tokens of one recipient
+    token_row = 2,     // recipient, kid: rows of table tokens
+    index = 3,         // recipient 0, kid: search index
+    client = 4,        // recipient, client number: the client's row
+    api_key = 5,       // recipient, key number: one API key's verifier
+    alias = 6,         // recipient 0, kid: address of a renumbered person
+    audit_sign = 7,    // recipient 0, kid: seed of the log's signing key
+    policy = 8,        // recipient 0, kid 0: policy and other vault-wide rows that are boxed
+    pseudonym = 9,     // recipient, kid: `pseudonym` transform of one recipient
+    request = 10,      // recipient 0, kid 0: idempotency and request rows
     backup_sign = 11,  // recipient 0, kid: seed that signs backups
 };
 

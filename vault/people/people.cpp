@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "crypto/kdf.hpp"
-#include "vault/audit/entry.hpp"
 #include "vault/people/boxes.hpp"
 #include "vault/tables.hpp"
 
@@ -69,13 +68,17 @@ SubjectState People::open_state(const store::ReadView& view, const policy::Gate&
     return rebuilt_state(view, gate, number, *state);
 }
 
+crypto::SubKey People::pseudonym_key(const crypto::Seed& fixed) noexcept {
+    return crypto::derive_subkey(fixed.expose(), KdfContext::audit, keys::subkey::kAuditPseudonym);
+}
+
 Result<SubjectState> People::load_state(const store::ReadView& view, const policy::Gate& gate,
                                         SubjectNumber number,
                                         std::optional<crypto::SubKey>& audit) const {
     audit.reset();
     const auto fixed = fixed_key(number);
     if (!fixed) return fixed.error();
-    audit = audit::pseudonym_key(*fixed);
+    audit = pseudonym_key(*fixed);
     const auto row = view.get(Tables::kPeople, row_key(tenant_, number, RowKind::hot));
     if (!row) return Refusal::not_found;
     return open_state(view, gate, number, *fixed, *row);
@@ -323,7 +326,7 @@ void People::save(store::WriteView& view, Person& person) const {
 // look like "floating" in a token.
 BoxSalt People::fresh_salt(const store::ReadView& view, SubjectNumber number, FieldId field) const {
     std::vector<std::uint32_t> taken{0};
-    const Bytes prefix =
+    const RowKey prefix =
         field_prefix(tenant_, number, RowKind::value, static_cast<std::uint16_t>(field));
     view.scan(Tables::kPeople, prefix, {}, [&taken](ByteView, ByteView row) {
         if (const auto salt32 = salt32_of(row)) taken.push_back(*salt32);

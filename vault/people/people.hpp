@@ -51,11 +51,13 @@ public:
     [[nodiscard]] Result<Person> load(const store::ReadView& view, const policy::Gate& gate,
                                       SubjectNumber number) const;
 
-    // Only what decisions need; one box less. Refuses and throws as load(). `audit` becomes
-    // the key of the person's audit pseudonyms, unless the person is erased.
+    // Only what decisions need; one box less. Refuses and throws as load(). `audit` is the key of
+    // the person's audit pseudonyms unless the person is erased.
     [[nodiscard]] Result<policy::SubjectState> load_state(
         const store::ReadView& view, const policy::Gate& gate, SubjectNumber number,
         std::optional<crypto::SubKey>& audit) const;
+    // K_aud (vault/audit/entry.hpp).
+    [[nodiscard]] static crypto::SubKey pseudonym_key(const crypto::Seed& fixed) noexcept;
 
     // Present value of a field, or the one whose salt begins with `salt32` if that is not 0.
     // Refuses: not_found, erased, retention_ended (its retention day is dead).

@@ -95,9 +95,6 @@ public:
     operator ByteView() const noexcept {  // NOLINT(google-explicit-constructor)
         return ByteView{bytes_}.first(size_);
     }
-    operator Bytes() const {  // NOLINT(google-explicit-constructor)
-        return {bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(size_)};
-    }
 
 private:
     ByteArray<kPersonPrefixSize + 7> bytes_{};

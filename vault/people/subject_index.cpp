@@ -100,7 +100,8 @@ void SubjectIndex::find(std::uint16_t field, Fingerprint fingerprint,
         for (; shard.slots[at].entry != 0; at = at + 1 == count ? 0 : at + 1) {
             const Slot& slot = shard.slots[at];
             const bool same_field = (slot.entry & 0xFFFF) == field;
-            if (slot.fingerprint == fingerprint && same_field) found.push_back(number_of(slot.entry));
+            if (slot.fingerprint == fingerprint && same_field)
+                found.push_back(number_of(slot.entry));
         }
     }
     for (const keys::SubjectNumber number : found) {
