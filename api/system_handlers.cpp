@@ -50,6 +50,10 @@ std::vector<std::string> warnings_of(const VaultStatus& status) {
                 "a keeper is sealed by a key file: whoever reads it and the cell has all keys");
         }
     }
+    if (status.damaged_rows > 0) {
+        warnings.emplace_back(
+            "stored rows are damaged: restore a backup, and check it first with a drill");
+    }
     if (status.rolled_back) {
         warnings.emplace_back(
             "an older copy of the data is served: what was revoked since stays revoked, what was "
@@ -185,6 +189,7 @@ void handle_status(const CallPtr& call) {
     for (const auto& keeper : status.plane.keepers) write_keeper(json, keeper);
     json.end_array();
     json.key("erasures_waiting").integer(std::uint64_t{status.erasures_waiting});
+    json.key("damaged_rows").integer(std::uint64_t{status.damaged_rows});
     json.key("revocations_waiting").integer(std::uint64_t{status.plane.waiting});
     json.key("audit_entries").integer(status.log_size);
     json.key("index")

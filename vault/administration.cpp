@@ -86,7 +86,9 @@ void Vault::enrol_client(const Caller& caller, const NewClient& client, Done<Api
     const auto work = [this, outcome, caller, client](Writing& writing) {
         outcome->refusal.reset();
         auto row = check_new_client(*writing.gate, client);
-        if (row && core_->clients->is_taken(row->name)) row = Refusal::wrong_state;
+        const bool is_free =
+            row && !core_->clients->is_taken(row->name) && writing.claim_client_name(row->name);
+        if (row && !is_free) row = Refusal::wrong_state;
         if (!row) {
             outcome->refusal = row.error();
         } else {

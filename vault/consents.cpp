@@ -124,11 +124,6 @@ std::vector<ConsentRecord> records_of(const Core& core, const policy::Gate& gate
     return records;
 }
 
-bool may_write_consents(const policy::Gate& gate, const Caller& caller) {
-    const policy::RecipientRule* const rule = gate.recipient_rule(caller.recipient);
-    return rule != nullptr && rule->kind == policy::RecipientKind::internal;
-}
-
 }  // namespace
 
 std::string_view name_of(ConsentState state) noexcept {

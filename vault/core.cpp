@@ -70,6 +70,10 @@ void Writing::mark_erased(keys::SubjectNumber number) {
     core.group_.erased.insert(number);
 }
 
+bool Writing::claim_client_name(const std::string& name) {
+    return core.group_.client_names.insert(name).second;
+}
+
 void Writing::enqueue(const QueueRow& row) {
     // Replacing a value is no erasure: the reserve is not for what adds data.
     if (row.revocation.scope != keys::RevocationScope::superseded) view.use_reserve();

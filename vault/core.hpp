@@ -68,6 +68,8 @@ struct Writing {
     [[nodiscard]] people::Person create_person(std::string_view external_id);
     void index(const IndexEntry& entry);
     void unindex(const IndexEntry& entry);
+    // False if another work of this transaction has taken the client name.
+    [[nodiscard]] bool claim_client_name(const std::string& name);
     // Writes the queue row of a revocation; submit it with Core::revoke() after the commit.
     void enqueue(const QueueRow& row);
     // From here on in this transaction the person counts as erased.
@@ -150,6 +152,7 @@ private:
     };
     // What one transaction adds to memory once it is durable.
     struct Group {
+        std::set<std::string> client_names;
         std::map<std::string, keys::SubjectNumber, std::less<>> subjects;
         std::set<keys::SubjectNumber> erased;  // accepted here, not submitted to the plane yet
         std::vector<IndexChange> index;        // in order: a later work may undo an earlier one
@@ -212,6 +215,7 @@ private:
     std::set<keys::RequestId> superseded_submitted_;  // house thread only
 
     std::atomic<std::size_t> erasures_waiting_{0};
+    std::atomic<std::size_t> damaged_rows_{0};  // found while the index was rebuilt
     std::atomic<bool> stopping_{false};
     std::mutex house_mutex_;
     std::condition_variable house_wakes_;

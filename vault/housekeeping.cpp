@@ -48,7 +48,14 @@ void Core::index_range(keys::SubjectNumber from, keys::SubjectNumber to) {
                    const auto number = people::subject_of(key);
                    if (!number) throw Fault{FaultKind::corrupt, "a row has no person"};
                    if (*number >= to || stopping_) return false;
-                   if (!index_row(key, value)) erased.push_back(*number);
+                   try {
+                       if (!index_row(key, value)) erased.push_back(*number);
+                   } catch (const Fault& fault) {
+                       // One bad row must not keep all others from being served. Whoever asks for
+                       // it is told (INTEGRITY), and status counts it.
+                       if (fault.kind() != FaultKind::corrupt) throw;
+                       ++damaged_rows_;
+                   }
                    return true;
                });
     for (const keys::SubjectNumber number : erased) remove_rows_later(number);

@@ -196,6 +196,11 @@ Result<TokenText> Minting::mint(keys::SubjectNumber number, policy::FieldId fiel
 
 // ---- Consents ------------------------------------------------------------------------------
 
+bool may_write_consents(const policy::Gate& gate, const Caller& caller) {
+    const policy::RecipientRule* const rule = gate.recipient_rule(caller.recipient);
+    return rule != nullptr && rule->kind == policy::RecipientKind::internal;
+}
+
 Result<people::Marker> check_grant(const policy::Gate& gate, const ConsentInput& consent,
                                    Timestamp now) {
     const auto slot = gate.find_slot(consent.slot);

@@ -66,6 +66,9 @@ private:
     std::optional<tokens::TokenKind> kind_;
 };
 
+// Consents are written by applications of internal recipients only (API 2).
+[[nodiscard]] bool may_write_consents(const policy::Gate& gate, const Caller& caller);
+
 // A consent, checked against the slot. Refuses: slot_unknown, version_not_current, consent_kind,
 // value_invalid (something the person had to be told is missing).
 [[nodiscard]] Result<people::Marker> check_grant(const policy::Gate& gate,

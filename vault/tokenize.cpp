@@ -16,8 +16,11 @@ public:
           minting_(Minting::open(writing, caller, request.token)) {}
 
     TokenizeAnswer run() {
+        const bool may_grant = may_write_consents(*writing_.gate, caller_);
         for (const ConsentInput& consent : request_.consents) {
-            grants_.push_back(check_grant(*writing_.gate, consent, writing_.now));
+            auto grant = check_grant(*writing_.gate, consent, writing_.now);
+            if (!may_grant) grant = Refusal::role_denied;
+            grants_.push_back(std::move(grant));
         }
         TokenizeAnswer answer;
         answer.reserve(request_.items.size());

@@ -194,6 +194,7 @@ VaultStatus Core::status() const {
     status.index_entries = index.size();
     status.index_bytes = index.bytes();
     status.erasures_waiting = erasures_waiting_;
+    status.damaged_rows = damaged_rows_;
     status.tenant = tenant_name;
     return status;
 }

@@ -179,6 +179,7 @@ struct VaultStatus {
     std::size_t index_entries = 0;
     std::size_t index_bytes = 0;
     std::size_t erasures_waiting = 0;
+    std::size_t damaged_rows = 0;  // rows that did not open when the index was rebuilt
     std::string tenant;
 };
 

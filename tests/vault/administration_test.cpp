@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 
 #include "tests/vault/vault_fixture.hpp"
 
@@ -112,6 +113,25 @@ TEST_CASE("a version in the future waits for its day", "[policy]") {
     CHECK(vault.read("c-1", "username") == "FIELD_NOT_NECESSARY");
     vault.reopen();
     CHECK(vault->gate()->version() == 4);
+}
+
+TEST_CASE("of two clients with one name, enrolled at the same moment, one is refused",
+          "[clients]") {
+    TestVault vault;
+    NewClient client;
+    client.name = "shop";
+    client.recipient = "web";
+    client.roles = {Role::app};
+    std::array<std::promise<bool>, 8> enrolled;
+    for (auto& promise : enrolled) {
+        vault->enrol_client(vault.caller("policy_admin"), client,
+                            [&promise](Result<ApiKey> key, const Fault* fault) {
+                                promise.set_value(fault == nullptr && key.has_value());
+                            });
+    }
+    int count = 0;
+    for (auto& promise : enrolled) count += promise.get_future().get() ? 1 : 0;
+    CHECK(count == 1);
 }
 
 TEST_CASE("every decision leaves one entry", "[audit]") {

@@ -161,6 +161,30 @@ TEST_CASE("consents of a batch are recorded for each of its people", "[vault]") 
     CHECK(vault.erase("c-3") == "NOT_FOUND");
 }
 
+TEST_CASE("a partner cannot record consents by way of a batch", "[vault]") {
+    TestVault vault;
+    Caller partner;
+    partner.client = 99;
+    partner.roles = static_cast<RoleMask>(Role::app);
+    partner.recipient = *vault->gate()->find_recipient("partner_idcheck");
+    TokenizeRequest request;
+    request.purpose = "identity_check";
+    for (const std::string_view slot : {"policy", "identity_check"}) {
+        ConsentInput consent;
+        consent.slot = slot;
+        consent.granted = true;
+        consent.policy_version = 3;
+        consent.kind = ConsentKind::separate;
+        request.consents.push_back(consent);
+    }
+    request.items = {{"c-1", "real_name", ValueInput{ValueKind::text, "Ann"}}};
+    const auto answer = wait_for<TokenizeAnswer>(
+        [&](Done<TokenizeAnswer> done) { vault->tokenize(partner, request, std::move(done)); });
+    REQUIRE(answer.has_value());
+    CHECK(std::get<Refusal>(answer->front()) == Refusal::role_denied);
+    CHECK(vault.erase("c-1") == "NOT_FOUND");
+}
+
 TEST_CASE("a token opens for its own recipient only", "[vault]") {
     TestVault vault;
     const std::string own = vault.person("c-1", "ann");
