@@ -60,7 +60,11 @@ std::optional<NewClient> read_client(JsonValue body) {
 
 // The problem of a refused policy, with what is wrong in it.
 Response refused_policy(std::string_view request_id, const std::vector<policy::Finding>& findings) {
-    Response response = problem_response(Refusal::value_invalid, request_id);
+    const bool is_old = std::ranges::any_of(findings, [](const policy::Finding& finding) {
+        return finding.code == wire_name(Refusal::version_not_current);
+    });
+    Response response = problem_response(
+        is_old ? Refusal::version_not_current : Refusal::value_invalid, request_id);
     WipedBuffer buffer;
     const ByteView problem = response.body.expose();
     buffer.append(problem.first(problem.size() - 1));  // without its closing brace

@@ -2,6 +2,7 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 #include "tools/commands.hpp"
@@ -57,17 +58,10 @@ std::string number_member(const boost::json::value& object, std::string_view nam
     return member == nullptr ? "0" : boost::json::serialize(*member);
 }
 
-Exit run_lint(const Options& options) {
-    const boost::json::value answer = options.is_online
-                                          ? accepted_json(post_policy(options, "/v1/policy/lint"))
-                                          : lint_here(read_file(options.file));
-    const auto* const object = answer.if_object();
-    const auto* const findings = object == nullptr ? nullptr : object->if_contains("findings");
-    if (findings == nullptr || !findings->is_array()) {
-        throw CommandError(Exit::failed, "the vault's answer holds no findings; is --url right?");
-    }
+// One line for each finding; how many of them are errors.
+std::size_t print_findings(const Options& options, const boost::json::array& findings) {
     std::size_t error_count = 0;
-    for (const boost::json::value& finding : findings->get_array()) {
+    for (const boost::json::value& finding : findings) {
         const std::string severity = string_member(finding, "severity");
         if (severity != "warning") ++error_count;
         if (options.is_json) continue;
@@ -75,14 +69,42 @@ Exit run_lint(const Options& options) {
               number_member(finding, "column") + ": " + severity + ": " +
               string_member(finding, "code") + ": " + string_member(finding, "message"));
     }
+    return error_count;
+}
+
+const boost::json::array* find_findings(const boost::json::value& answer) {
+    const auto* const object = answer.if_object();
+    const auto* const findings = object == nullptr ? nullptr : object->if_contains("findings");
+    return findings == nullptr ? nullptr : findings->if_array();
+}
+
+Exit run_lint(const Options& options) {
+    const boost::json::value answer = options.is_online
+                                          ? accepted_json(post_policy(options, "/v1/policy/lint"))
+                                          : lint_here(read_file(options.file));
+    const boost::json::array* const findings = find_findings(answer);
+    if (findings == nullptr) {
+        throw CommandError(Exit::failed, "the vault's answer holds no findings; is --url right?");
+    }
+    const std::size_t error_count = print_findings(options, *findings);
     if (options.is_json) print(boost::json::serialize(answer));
     say(options.file + ": " + std::to_string(error_count) + " errors, " +
-        std::to_string(findings->get_array().size() - error_count) + " warnings");
+        std::to_string(findings->size() - error_count) + " warnings");
     return error_count == 0 ? Exit::done : Exit::refused;
 }
 
 Exit run_publish(const Options& options) {
     const HttpAnswer answer = post_policy(options, "/v1/policy/publish");
+    boost::json::error_code error;
+    const boost::json::value problem = boost::json::parse(answer.body, error);
+    const boost::json::array* const findings = error ? nullptr : find_findings(problem);
+    if (answer.status >= 400 && findings != nullptr) {
+        const std::size_t error_count = print_findings(options, *findings);
+        if (options.is_json) print(boost::json::serialize(problem));
+        say(options.file + " is not published: " + std::to_string(error_count) +
+            (error_count == 1 ? " error" : " errors"));
+        return Exit::refused;
+    }
     const boost::json::value published = accepted_json(answer);
     if (options.is_json) {
         print(boost::json::serialize(published));

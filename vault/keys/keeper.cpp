@@ -29,7 +29,8 @@ Keeper::Keeper(fs::path directory, FileLock owner)
     : directory_(std::move(directory)), owner_(std::move(owner)), io_(directory_ / kIoLock) {
     if (!owner_.try_exclusive()) {
         throw Fault{FaultKind::conflict,
-                    "keeper " + directory_.string() + " is in use by another process"};
+                    "keeper " + directory_.string() +
+                        " is in use by another process; stop the oubliette that serves it first"};
     }
 }
 
