@@ -322,6 +322,25 @@ class BadStarts(WithVault):
             self.assertNotEqual(done.code, 0)
             self.assertIn("LINT_FIELD_WITHOUT_PURPOSE", done.out.decode() + done.err)
 
+    def test_a_policy_that_is_not_published_says_why(self):
+        with temporary_home() as home:
+            vault = VaultProcess(PROGRAM, home).init().start()
+            same = vault.request("POST", "/v1/policy/publish", POLICY.read_bytes(), "policy_admin")
+            self.assertEqual((same.status, same.json["code"]), (409, "VERSION_NOT_CURRENT"))
+            self.assertEqual(same.json["findings"][0]["pointer"], "/policy/version")
+            policy = json.loads(POLICY.read_text())
+            policy["policy"].update(version=4, supersedes=3)
+            del policy["policy"]["controller"]["contact"]
+            bad = vault.request("POST", "/v1/policy/publish", policy, "policy_admin")
+            self.assertEqual((bad.status, bad.json["code"]), (422, "VALUE_INVALID"))
+            self.assertIn("LINT_NO_CONTACT", [found["code"] for found in bad.json["findings"]])
+            policy = json.loads(POLICY.read_text())
+            policy["policy"].update(version=4, supersedes=3)
+            good = vault.request("POST", "/v1/policy/publish", policy, "policy_admin")
+            self.assertEqual((good.status, good.json["version"]), (200, 4))
+            self.assertEqual(vault.request("GET", "/v1/policy", key=None).json["policy"]["version"], 4)
+            vault.stop()
+
     def test_keepers_in_memory_need_a_word(self):
         if not os.path.isdir("/dev/shm"):
             print("skipped: no /dev/shm here")
