@@ -27,6 +27,29 @@ std::string_view text_of_token(const TokenText& token) noexcept {
     return {token.data(), token.size()};
 }
 
+// {"items":[...],"failed":n}: each item what `write` makes of it, or its refusal, in order.
+template <class Item, class Write>
+void answer_items(Call& call, const std::vector<std::variant<Item, Refusal>>& items, Write write) {
+    WipedBuffer buffer;
+    buffer.reserve(items.size() * 96 + 64);
+    JsonWriter json{buffer};
+    std::uint64_t failed = 0;
+    json.begin_object().key("items").begin_array();
+    for (const auto& item : items) {
+        json.begin_object();
+        if (const auto* const result = std::get_if<Item>(&item)) {
+            write(json, *result);
+        } else {
+            ++failed;
+            json.key("error");
+            write_error(json, std::get<Refusal>(item));
+        }
+        json.end_object();
+    }
+    json.end_array().key("failed").integer(failed).end_object();
+    call.answer(200, buffer);
+}
+
 std::optional<std::vector<std::string_view>> read_texts(const std::optional<JsonValue>& array) {
     std::vector<std::string_view> texts;
     if (!array || !array->is(JsonType::array)) return std::nullopt;
@@ -160,28 +183,13 @@ void handle_tokenize(const CallPtr& call) {
         if (!given) return call->refuse(Refusal::malformed);
         tokenize.consents = std::move(*given);
     }
-    call->vault.tokenize(call->caller, tokenize,
-                         [call](Result<TokenizeAnswer> result, const Fault* fault) {
-                             if (call->is_refused(result, fault)) return;
-                             WipedBuffer buffer;
-                             buffer.reserve(result->size() * 96 + 64);
-                             JsonWriter json{buffer};
-                             std::uint64_t failed = 0;
-                             json.begin_object().key("items").begin_array();
-                             for (const auto& item : *result) {
-                                 json.begin_object();
-                                 if (const auto* const token = std::get_if<TokenText>(&item)) {
-                                     json.member("token", text_of_token(*token));
-                                 } else {
-                                     ++failed;
-                                     json.key("error");
-                                     write_error(json, std::get<Refusal>(item));
-                                 }
-                                 json.end_object();
-                             }
-                             json.end_array().key("failed").integer(failed).end_object();
-                             call->answer(200, buffer);
-                         });
+    call->vault.tokenize(
+        call->caller, tokenize, [call](Result<TokenizeAnswer> result, const Fault* fault) {
+            if (call->is_refused(result, fault)) return;
+            answer_items(*call, *result, [](JsonWriter& json, const TokenText& token) {
+                json.member("token", text_of_token(token));
+            });
+        });
 }
 
 void handle_detokenize(const CallPtr& call) {
@@ -195,29 +203,14 @@ void handle_detokenize(const CallPtr& call) {
     if (tokens->size() > call->limits.items_max) return call->refuse(Refusal::too_large);
     const DetokenizeRequest detokenize{*purpose, want ? *want->as_text() : std::string_view{},
                                        std::move(*tokens)};
-    call->vault.detokenize(call->caller, detokenize,
-                           [call](Result<DetokenizeAnswer> result, const Fault* fault) {
-                               if (call->is_refused(result, fault)) return;
-                               WipedBuffer buffer;
-                               buffer.reserve(result->items.size() * 96 + 64);
-                               JsonWriter json{buffer};
-                               std::uint64_t failed = 0;
-                               json.begin_object().key("items").begin_array();
-                               for (const auto& item : result->items) {
-                                   json.begin_object();
-                                   if (const auto* const shown = std::get_if<Disclosed>(&item)) {
-                                       json.member("field", shown->field);
-                                       write_disclosed(json, *shown);
-                                   } else {
-                                       ++failed;
-                                       json.key("error");
-                                       write_error(json, std::get<Refusal>(item));
-                                   }
-                                   json.end_object();
-                               }
-                               json.end_array().key("failed").integer(failed).end_object();
-                               call->answer(200, buffer);
-                           });
+    call->vault.detokenize(
+        call->caller, detokenize, [call](Result<DetokenizeAnswer> result, const Fault* fault) {
+            if (call->is_refused(result, fault)) return;
+            answer_items(*call, result->items, [](JsonWriter& json, const Disclosed& shown) {
+                json.member("field", shown.field);
+                write_disclosed(json, shown);
+            });
+        });
 }
 
 void handle_get_subject(const CallPtr& call) {
