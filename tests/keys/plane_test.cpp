@@ -262,6 +262,7 @@ TEST_CASE("while a keeper is away erasures are effective, and final with a chain
         std::filesystem::rename(away, vault.keeper(gone));
         const auto plane = vault.open();
         CHECK(plane->remembered().size() == requests.size() + 1);
+        outcomes = std::vector<Outcome>(requests.size());  // each submission reports for itself
         for (std::size_t i = 0; i < requests.size(); ++i) submit(*plane, i);
         for (std::size_t i = 0; i < requests.size(); ++i) {
             REQUIRE(outcomes[i].wait_final());
