@@ -288,6 +288,20 @@ TEST_CASE("no beginning of the example is a policy, and none is a crash", "[poli
     CHECK(parse_document(text.substr(0, end)).document != nullptr);
 }
 
+TEST_CASE("a field may keep the keys of replaced values as long as the person", "[policy]") {
+    const auto with_supersede = [](const std::string& word) {
+        std::string text{example_policy()};
+        const std::string field = R"("username":        {)";
+        text.insert(text.find(field) + field.size(), R"( "supersede": ")" + word + R"(",)");
+        return parse_document(text).document;
+    };
+    const auto document = with_supersede("with_person");
+    REQUIRE(document != nullptr);
+    CHECK(document->find_field("username")->supersede == Supersede::keep);
+    CHECK(document->find_field("mobile")->supersede == Supersede::erase);
+    CHECK(with_supersede("sometimes") == nullptr);
+}
+
 TEST_CASE("damaged policies are read or refused, never a crash", "[policy][document]") {
     const unsigned seed = std::random_device{}();
     CAPTURE(seed);

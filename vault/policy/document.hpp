@@ -55,8 +55,8 @@ enum class TokenKind : std::uint8_t {
     handle = 5,
 };
 enum class SearchIndex : std::uint8_t { none = 0, blind_index = 1 };
-// What a replaced value becomes: erased at once (its key is destroyed), or kept unread until its
-// retention ends.
+// What becomes of the key of a replaced value: destroyed within the hour ("erase"), or only with
+// the person's other keys ("with_person", for fields that are rewritten all day).
 enum class Supersede : std::uint8_t { erase = 0, keep = 1 };
 
 struct FieldRule {

@@ -32,7 +32,7 @@ inline constexpr std::array<Word<SearchIndex>, 2> kSearches{
     {{"none", SearchIndex::none}, {"blind_index", SearchIndex::blind_index}}};
 inline constexpr std::array<Word<bool>, 2> kOwners{{{"one", false}, {"many", true}}};
 inline constexpr std::array<Word<Supersede>, 2> kSupersedes{
-    {{"erase", Supersede::erase}, {"keep", Supersede::keep}}};
+    {{"erase", Supersede::erase}, {"with_person", Supersede::keep}}};
 inline constexpr std::array<Word<ConsentKind>, 3> kConsentKinds{
     {{"policy", ConsentKind::policy},
      {"express", ConsentKind::express},
