@@ -213,9 +213,7 @@ void Core::resume_revocations() {
         committer_->run([&](store::WriteView& view) {
             view.use_reserve();
             write_queued(view, rows.back());
-            const bool has_receipt = revocation.scope == keys::RevocationScope::subject ||
-                                     revocation.scope == keys::RevocationScope::field;
-            if (!has_receipt || read_erasure(view, revocation.id)) return;
+            if (!has_receipt(revocation.scope) || read_erasure(view, revocation.id)) return;
             ErasureRow erasure;
             erasure.id = revocation.id;
             erasure.scope = revocation.scope;

@@ -103,15 +103,22 @@ public:
     // The keys in the entries are wiped before `done`.
     void audit_then(std::vector<DisclosureEntry> entries, std::function<void(const Fault*)> done);
 
+    // Removes up to `count_max` unreadable rows; true if none are left.
+    using RemoveRows = std::function<bool(store::WriteView& view, std::size_t count_max)>;
+
     // ---- Revoking (KEYS 4.6). After the commit of the queue row. `recorded` runs when a keeper
     // durably knows.
     struct Revoking {
         QueueRow row;
         std::optional<keys::SubjectNumber> subject;  // set: the person's rows go afterwards
+        RemoveRows remove_rows;                      // set: these rows go afterwards
         std::vector<IndexEntry> index_entries;       // leave the index before FINAL
         std::function<void(const ErasureRow&)> on_final;
     };
     void revoke(Revoking revoking, std::function<void(const Fault*)> recorded);
+
+    // Transaction after transaction, each removing a part, until none are left.
+    void remove_in_parts(RemoveRows remove_rows);
 
     // The same without a Writing, for what must work when no policy is in force.
     void submit_raw(Committer::Work work, std::function<void(const Fault*)> done) {

@@ -46,6 +46,8 @@ enum class Action : std::uint8_t {
     superseded = 20,
     vault_created = 21,
     consent_list = 22,
+    retention_end = 27,
+    cut_off = 28,
 };
 
 inline constexpr std::size_t kEntrySize = 52;  // bytes
