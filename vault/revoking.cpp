@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <future>
 
 #include "vault/core.hpp"
 #include "vault/tables.hpp"
@@ -43,6 +44,21 @@ void Core::revoke(Revoking revoking, std::function<void(const Fault*)> recorded)
         },
         [this, shared](const keys::Finality& finality) { finish_revocation(shared, finality); });
     if (touches_shared_leaves(revocation)) leaves->clear();
+}
+
+void Core::revoke_and_wait(Committer::Work work, Revoking& revoking) {
+    const auto promise = std::make_shared<std::promise<void>>();
+    auto future = promise->get_future();
+    const auto tell = [promise](const Fault* fault) {
+        if (fault != nullptr) return promise->set_exception(std::make_exception_ptr(Fault{*fault}));
+        promise->set_value();
+    };
+    committer_->submit(std::move(work), [this, tell, &revoking](const Fault* fault) {
+        const bool is_empty = revoking.row.revocation.addresses.empty();
+        if (fault != nullptr || is_empty) return tell(fault);
+        revoke(std::move(revoking), tell);
+    });
+    future.get();
 }
 
 void Core::finish_revocation(const std::shared_ptr<Revoking>& revoking,

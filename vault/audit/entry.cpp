@@ -17,6 +17,17 @@ ByteArray<16> pseudonym_of(const crypto::SubKey& audit_key, std::uint64_t n) noe
     return out;
 }
 
+ByteArray<16> retention_object(std::uint16_t retention_class, std::uint16_t day) noexcept {
+    return {'d',
+            'a',
+            'y',
+            0,
+            static_cast<std::uint8_t>(retention_class),
+            static_cast<std::uint8_t>(retention_class >> 8),
+            static_cast<std::uint8_t>(day),
+            static_cast<std::uint8_t>(day >> 8)};
+}
+
 void encode(const Entry& entry, Bytes& out) {
     const auto result = entry.refusal ? static_cast<std::uint8_t>(*entry.refusal) : std::uint8_t{0};
     ByteWriter{out}
