@@ -138,6 +138,7 @@ void Leader::reconcile_places() {
     const PlaneHead head = first.head();
     RootSlot root = first.read_root();
     Memory memory = first.memory();
+    run_again_what_is_lost(first);
 
     LiveTree::Stores stores{first.store()};
     std::vector<Revocation> pending;
