@@ -1,0 +1,64 @@
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "tools/forensic/key_pages.hpp"
+
+// Everything that is sealed under keys of the tree: the rows of people and clients that were found,
+// told apart by key and header, each with all its versions. Only boxes are opened; what is inside
+// is looked at by nobody. Not thread-safe.
+
+namespace oubliette::forensic {
+
+enum class Kind : std::uint8_t {
+    value,
+    external_id,
+    consent,  // a marker
+    person,   // person, hot and audit-counter rows
+    client,
+};
+inline constexpr std::size_t kKindCount = 5;
+
+// One sealed thing; its versions are rows of SealedRows.
+struct Sealed {
+    Kind kind{};
+    bool is_indexed = false;  // at least one version stood in a whole page
+    bool is_open = false;     // at least one version opens
+    std::size_t first = 0;    // of its versions
+    std::size_t count = 0;
+    keys::Path leaf;          // S_fix, the item, or the client's leaf
+    keys::Path day;           // of a value: its retention day, which must live too
+    keys::Path region;        // of a value in a region: the same; else no bits
+};
+
+class SealedRows {
+public:
+    // The rows are views into images, which must live as long. Rows that no vault can have written
+    // are left out.
+    SealedRows(const std::vector<Row>& people, const std::vector<Row>& clients);
+
+    [[nodiscard]] std::vector<Sealed>& all() noexcept { return all_; }
+    [[nodiscard]] const std::vector<Sealed>& all() const noexcept { return all_; }
+
+    // Tries every version of everything that is closed with every key that `pages` has for it.
+    void open_all(const KeyPages& pages);
+    // True if a version of `sealed` opens when `leaf` is the key of its leaf.
+    [[nodiscard]] bool opens_with(const KeyPages& pages, const Sealed& sealed,
+                                  crypto::KeyView leaf) const;
+    // True if `key` is the very key of one of its boxes.
+    [[nodiscard]] bool opens_directly(const Sealed& sealed, crypto::KeyView key) const;
+
+private:
+    using Keys = std::vector<crypto::Seed>;
+
+    [[nodiscard]] const Keys& shared_keys(const KeyPages& pages, const keys::Path& path) const;
+    [[nodiscard]] bool opens_value(const KeyPages& pages, const Sealed& sealed,
+                                   crypto::KeyView leaf) const;
+
+    std::vector<Row> rows_;  // those of people, then those of clients; by key and header
+    std::vector<Sealed> all_;
+    mutable std::map<keys::Path, Keys> shared_;  // found for the present KeyPages
+};
+
+}  // namespace oubliette::forensic
