@@ -1,238 +1,37 @@
 #include <algorithm>
-#include <array>
-#include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <exception>
 #include <fcntl.h>
 #include <mutex>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
-#include <unordered_set>
-#include <utility>
 
-#include <lmdb.h>
-
-#include "crypto/assert.hpp"
 #include "vault/store/disk_space.hpp"
+#include "vault/store/lmdb_environment.hpp"
+#include "vault/store/lmdb_views.hpp"
 #include "vault/store/owned_directory.hpp"
-#include "vault/store/store.hpp"
 
-// LMDB behind the store port; the only file that knows it. vault/store/README.md has the rules
-// that this file keeps and why.
+// The store: who reads, who writes, how the map grows, and how much room is left.
 
 namespace oubliette::store {
+namespace lmdb {
 namespace {
 
 constexpr auto kMapChangeWait = std::chrono::seconds(30);  // for snapshots that are still held
 constexpr unsigned kReaderCheckInterval = 1'024;           // writes between two stale-reader checks
 constexpr std::uint64_t kRoomProbe = 256ULL << 10;         // bytes; LMDB writes as much at once
-constexpr MDB_dbi kFreeTable = 0;                          // LMDB's list of free pages
-constexpr MDB_dbi kMainTable = 1;                          // LMDB's list of tables
 
-// ---- Errors ----
-
-bool is_no_space(int code) noexcept {
-    return code == ENOSPC || code == EDQUOT || code == EFBIG || code == MDB_MAP_FULL;
-}
-
-FaultKind kind_of(int code) noexcept {
-    if (is_no_space(code)) return FaultKind::storage_full;
-    const bool damaged = code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND ||
-                         code == MDB_INVALID || code == MDB_VERSION_MISMATCH;
-    return damaged ? FaultKind::corrupt : FaultKind::storage;
-}
-
-[[noreturn]] void throw_fault(int code, const char* doing) {
-    std::string what = std::string(doing) + ": " + ::mdb_strerror(code);
-    if (is_no_space(code)) what += "; free disk space or raise bytes_max";
-    if (code == MDB_READERS_FULL) what += "; raise readers_max or use fewer threads";
-    if (code == MDB_PANIC) what += "; restart the process";
-    throw Fault(kind_of(code), what);
-}
-
-void check(int code, const char* doing) {
-    if (code != MDB_SUCCESS) throw_fault(code, doing);
-}
-
-// Thrown by a WriteView when the map is too small: the write starts again in a larger one. Not a
-// Fault, so that code which handles faults does not take it for its own.
-struct MapTooSmall {};
-
-// ---- Values and cursors ----
-
-MDB_val val_of(ByteView bytes) noexcept {
-    return {bytes.size(), const_cast<Byte*>(bytes.data())};  // LMDB does not write through it
-}
-
-ByteView view_of(const MDB_val& value) noexcept {
-    return {static_cast<const Byte*>(value.mv_data), value.mv_size};
-}
-
-bool starts_with(ByteView key, ByteView prefix) noexcept {
-    return key.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), key.begin());
-}
-
-std::optional<ByteView> get_row(MDB_txn* txn, MDB_dbi table, ByteView key) {
-    if (key.empty() || key.size() > kKeySizeMax) return std::nullopt;
-    MDB_val name = val_of(key);
-    MDB_val value{};
-    const int code = ::mdb_get(txn, table, &name, &value);
-    if (code == MDB_NOTFOUND) return std::nullopt;
-    check(code, "cannot read a row");
-    return view_of(value);
-}
-
-void scan_rows(MDB_cursor* cursor, ByteView prefix, ByteView from,
-               FunctionRef<bool(ByteView, ByteView)> visit) {
-    OBL_ASSERT(from.empty() || starts_with(from, prefix));
-    const ByteView start = from.empty() ? prefix : from;
-    MDB_val key = val_of(start);
-    MDB_val value{};
-    int code = ::mdb_cursor_get(cursor, &key, &value, start.empty() ? MDB_FIRST : MDB_SET_RANGE);
-    while (code == MDB_SUCCESS && starts_with(view_of(key), prefix)) {
-        if (!visit(view_of(key), view_of(value))) return;
-        code = ::mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+void check_options(const StoreOptions& options, const std::vector<std::string>& table_names) {
+    OBL_ASSERT(!table_names.empty() && table_names.size() <= 255);
+    if (options.bytes_reserve >= options.bytes_max || options.bytes_initial == 0) {
+        throw Fault(FaultKind::configuration,
+                    "the store's reserve must be smaller than bytes_max; raise bytes_max");
     }
-    if (code != MDB_NOTFOUND) check(code, "cannot scan rows");
 }
 
-// The smallest byte string above every string that starts with `prefix`; empty if there is none.
-Bytes end_of(ByteView prefix) {
-    Bytes end(prefix.begin(), prefix.end());
-    while (!end.empty() && end.back() == 0xff) end.pop_back();
-    if (!end.empty()) ++end.back();
-    return end;
-}
-
-std::optional<ReadView::Row> last_row(MDB_cursor* cursor, ByteView prefix) {
-    const Bytes end = end_of(prefix);
-    MDB_val key = val_of(end);
-    MDB_val value{};
-    int code = MDB_NOTFOUND;
-    if (!end.empty()) code = ::mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-    if (code != MDB_SUCCESS && code != MDB_NOTFOUND) throw_fault(code, "cannot find the last row");
-    code = ::mdb_cursor_get(cursor, &key, &value, code == MDB_SUCCESS ? MDB_PREV : MDB_LAST);
-    if (code == MDB_NOTFOUND) return std::nullopt;
-    check(code, "cannot find the last row");
-    if (!starts_with(view_of(key), prefix)) return std::nullopt;
-    return ReadView::Row{view_of(key), view_of(value)};
-}
-
-// ---- Transactions ----
-
-// Aborts unless committed.
-class Transaction {
-public:
-    Transaction(MDB_env* env, unsigned flags) {
-        check(::mdb_txn_begin(env, nullptr, flags, &txn_), "cannot begin a transaction");
-    }
-    ~Transaction() {
-        if (txn_ != nullptr) ::mdb_txn_abort(txn_);
-    }
-    Transaction(const Transaction&) = delete;
-    Transaction& operator=(const Transaction&) = delete;
-
-    [[nodiscard]] MDB_txn* get() const noexcept { return txn_; }
-    // LMDB's code. The transaction is gone afterwards in any case.
-    [[nodiscard]] int commit() noexcept { return ::mdb_txn_commit(std::exchange(txn_, nullptr)); }
-
-private:
-    MDB_txn* txn_ = nullptr;
-};
-
-class Cursor {
-public:
-    Cursor(MDB_txn* txn, MDB_dbi table) {
-        check(::mdb_cursor_open(txn, table, &cursor_), "cannot open a cursor");
-    }
-    ~Cursor() { ::mdb_cursor_close(cursor_); }
-    Cursor(const Cursor&) = delete;
-    Cursor& operator=(const Cursor&) = delete;
-    [[nodiscard]] MDB_cursor* get() const noexcept { return cursor_; }
-
-private:
-    MDB_cursor* cursor_ = nullptr;
-};
-
-// Pages in use as `txn` sees them, its own writes included.
-std::uint64_t live_pages(MDB_txn* txn, const std::vector<MDB_dbi>& tables) {
-    std::uint64_t pages = 2;  // the two meta pages
-    const auto add = [&](MDB_dbi table) {
-        MDB_stat stat{};
-        check(::mdb_stat(txn, table, &stat), "cannot count pages");
-        pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
-    };
-    add(kFreeTable);
-    add(kMainTable);
-    for (const MDB_dbi table : tables) add(table);
-    return pages;
-}
-
-// ---- Snapshots ----
-
-// A read transaction kept for reuse: renewing one costs a tenth of beginning one.
-class Snapshot {
-public:
-    Snapshot(MDB_env* env, std::size_t table_count) : idle_cursors_(table_count) {
-        check(::mdb_txn_begin(env, nullptr, MDB_RDONLY, &txn_), "cannot begin a snapshot");
-        ::mdb_txn_reset(txn_);
-    }
-    ~Snapshot() {
-        for (auto& cursors : idle_cursors_) {
-            for (MDB_cursor* const cursor : cursors) ::mdb_cursor_close(cursor);
-        }
-        ::mdb_txn_abort(txn_);
-    }
-    Snapshot(const Snapshot&) = delete;
-    Snapshot& operator=(const Snapshot&) = delete;
-
-    [[nodiscard]] bool is_held() const noexcept { return held_; }
-    [[nodiscard]] MDB_txn* txn() const noexcept { return txn_; }
-
-    void begin() {
-        check(::mdb_txn_renew(txn_), "cannot begin a snapshot");
-        held_ = true;
-    }
-    void end() noexcept {
-        ::mdb_txn_reset(txn_);
-        held_ = false;
-    }
-
-    [[nodiscard]] MDB_cursor* take_cursor(std::size_t index, MDB_dbi table) {
-        auto& idle = idle_cursors_[index];
-        idle.reserve(idle.size() + 1);  // so that giving back cannot throw
-        MDB_cursor* cursor = nullptr;
-        if (idle.empty()) {
-            check(::mdb_cursor_open(txn_, table, &cursor), "cannot open a cursor");
-            return cursor;
-        }
-        cursor = idle.back();
-        check(::mdb_cursor_renew(txn_, cursor), "cannot open a cursor");
-        idle.pop_back();
-        return cursor;
-    }
-    void give_back(std::size_t index, MDB_cursor* cursor) {
-        idle_cursors_[index].push_back(cursor);
-    }
-
-private:
-    MDB_txn* txn_ = nullptr;
-    bool held_ = false;
-    std::vector<std::vector<MDB_cursor*>> idle_cursors_;  // by table position
-};
-
-// The snapshots of one thread in one store. `live` is also the thread's side of the gate that
-// keeps readers out while the map moves. A thread that ends leaves its readers to the next one.
-struct alignas(64) ThreadReaders {
-    std::atomic<std::uint32_t> live{0};  // snapshots held now
-    std::atomic<bool> is_owned{true};
-    std::atomic<bool> is_closed{false};  // the store is gone, and the transactions with it
-    std::vector<std::unique_ptr<Snapshot>> snapshots;
-};
+// ---- The threads that read ----
 
 // What this thread reads with, by the number of the store. Numbers are never used twice, so an
 // entry of a closed store is never found again.
@@ -264,259 +63,6 @@ thread_local ThreadCache thread_cache;
 std::uint64_t next_store_number() noexcept {
     static std::atomic<std::uint64_t> last{0};
     return ++last;
-}
-
-class LmdbReadView final : public ReadView {
-public:
-    LmdbReadView(ThreadReaders& readers, Snapshot& snapshot, const std::vector<MDB_dbi>& tables)
-        : readers_(readers),
-          snapshot_(snapshot),
-          tables_(tables),
-          thread_(std::this_thread::get_id()) {}
-    ~LmdbReadView() override {
-        OBL_ASSERT(thread_ == std::this_thread::get_id());
-        snapshot_.end();
-        readers_.live.fetch_sub(1, std::memory_order_release);
-    }
-    LmdbReadView(const LmdbReadView&) = delete;
-    LmdbReadView& operator=(const LmdbReadView&) = delete;
-
-    std::optional<ByteView> get(TableId table, ByteView key) const override {
-        return get_row(snapshot_.txn(), dbi(table), key);
-    }
-    void scan(TableId table, ByteView prefix, ByteView from,
-              FunctionRef<bool(ByteView, ByteView)> visit) const override {
-        const Lease lease(snapshot_, table.index, dbi(table));
-        scan_rows(lease.cursor, prefix, from, visit);
-    }
-    std::optional<Row> last(TableId table, ByteView prefix) const override {
-        const Lease lease(snapshot_, table.index, dbi(table));
-        return last_row(lease.cursor, prefix);
-    }
-    [[nodiscard]] std::uint64_t pages() const { return live_pages(snapshot_.txn(), tables_); }
-
-private:
-    struct Lease {
-        Lease(Snapshot& from, std::size_t table_index, MDB_dbi table)
-            : snapshot(from), index(table_index), cursor(from.take_cursor(table_index, table)) {}
-        ~Lease() { snapshot.give_back(index, cursor); }
-        Lease(const Lease&) = delete;
-        Lease& operator=(const Lease&) = delete;
-        Snapshot& snapshot;
-        std::size_t index;
-        MDB_cursor* cursor;
-    };
-
-    [[nodiscard]] MDB_dbi dbi(TableId table) const {
-        OBL_ASSERT(table.index < tables_.size());
-        return tables_[table.index];
-    }
-
-    ThreadReaders& readers_;
-    Snapshot& snapshot_;
-    const std::vector<MDB_dbi>& tables_;
-    std::thread::id thread_;
-};
-
-// ---- Writing ----
-
-class LmdbWriteView final : public WriteView {
-public:
-    LmdbWriteView(MDB_txn* txn, const std::vector<MDB_dbi>& tables) : txn_(txn), tables_(tables) {}
-
-    std::optional<ByteView> get(TableId table, ByteView key) const override {
-        return get_row(txn_, dbi(table), key);
-    }
-    void scan(TableId table, ByteView prefix, ByteView from,
-              FunctionRef<bool(ByteView, ByteView)> visit) const override {
-        const Cursor cursor(txn_, dbi(table));
-        scan_rows(cursor.get(), prefix, from, visit);
-    }
-    std::optional<Row> last(TableId table, ByteView prefix) const override {
-        const Cursor cursor(txn_, dbi(table));
-        return last_row(cursor.get(), prefix);
-    }
-    void put(TableId table, ByteView key, ByteView value) override {
-        OBL_ASSERT(!key.empty() && key.size() <= kKeySizeMax);
-        OBL_ASSERT(value.size() <= kValueSizeMax);
-        MDB_val name = val_of(key);
-        MDB_val content = val_of(value);
-        check_write(::mdb_put(txn_, dbi(table), &name, &content, 0), "cannot write a row");
-    }
-    bool remove(TableId table, ByteView key) override {
-        if (key.empty() || key.size() > kKeySizeMax) return false;
-        MDB_val name = val_of(key);
-        const int code = ::mdb_del(txn_, dbi(table), &name, nullptr);
-        if (code == MDB_NOTFOUND) return false;
-        check_write(code, "cannot remove a row");
-        return true;
-    }
-    void use_reserve() override { uses_reserve_ = true; }
-
-    [[nodiscard]] bool uses_reserve() const noexcept { return uses_reserve_; }
-    [[nodiscard]] bool is_map_too_small() const noexcept { return is_map_too_small_; }
-
-private:
-    [[nodiscard]] MDB_dbi dbi(TableId table) const {
-        OBL_ASSERT(table.index < tables_.size());
-        return tables_[table.index];
-    }
-    void check_write(int code, const char* doing) {
-        if (code == MDB_MAP_FULL) is_map_too_small_ = true;
-        if (is_map_too_small_) throw MapTooSmall{};
-        check(code, doing);
-    }
-
-    MDB_txn* txn_;
-    const std::vector<MDB_dbi>& tables_;
-    bool uses_reserve_ = false;
-    bool is_map_too_small_ = false;
-};
-
-// ---- Opening ----
-
-struct CloseEnv {
-    void operator()(MDB_env* env) const noexcept { ::mdb_env_close(env); }
-};
-using Env = std::unique_ptr<MDB_env, CloseEnv>;
-
-int data_file(MDB_env* env) {
-    int file = -1;
-    check(::mdb_env_get_fd(env, &file), "cannot find the data file");
-    return file;
-}
-
-std::uint64_t file_size(MDB_env* env) {
-    struct stat status {};
-    if (::fstat(data_file(env), &status) != 0) throw_fault(errno, "cannot stat the data file");
-    return static_cast<std::uint64_t>(status.st_size);
-}
-
-std::uint64_t page_size(MDB_env* env) {
-    MDB_stat stat{};
-    check(::mdb_env_stat(env, &stat), "cannot read the page size");
-    return stat.ms_psize;
-}
-
-// The size that the last commit says the data file has.
-std::uint64_t committed_size(MDB_env* env) {
-    MDB_envinfo info{};
-    check(::mdb_env_info(env, &info), "cannot read the size of the store");
-    return (std::uint64_t{info.me_last_pgno} + 1) * page_size(env);
-}
-
-void resize_file(MDB_env* env, std::uint64_t size) {
-    if (::ftruncate(data_file(env), static_cast<off_t>(size)) != 0) {
-        throw_fault(errno, "cannot resize the data file");
-    }
-}
-
-std::unordered_set<std::size_t> free_pages(MDB_env* env) {
-    std::unordered_set<std::size_t> pages;
-    const Transaction txn(env, MDB_RDONLY);
-    const Cursor cursor(txn.get(), kFreeTable);
-    MDB_val key{};
-    MDB_val value{};
-    int code = ::mdb_cursor_get(cursor.get(), &key, &value, MDB_FIRST);
-    for (; code == MDB_SUCCESS; code = ::mdb_cursor_get(cursor.get(), &key, &value, MDB_NEXT)) {
-        std::vector<std::size_t> list(value.mv_size / sizeof(std::size_t));  // count, then pages
-        std::memcpy(list.data(), value.mv_data, list.size() * sizeof(std::size_t));
-        if (list.empty() || list[0] >= list.size()) throw_fault(MDB_CORRUPTED, "free page list");
-        pages.insert(list.begin() + 1, list.begin() + 1 + static_cast<std::ptrdiff_t>(list[0]));
-    }
-    if (code != MDB_NOTFOUND) throw_fault(code, "cannot read the free page list");
-    return pages;
-}
-
-// Reading a page beyond the end of the file is SIGBUS. LMDB itself leaves the file short when the
-// last pages of a commit were allocated and freed in it, so the file may lack pages, but only free
-// ones. It is extended before looking: a missing page then reads as zeros, which LMDB refuses.
-void check_size(MDB_env* env, bool is_read_only) {
-    const std::uint64_t actual = file_size(env);
-    const std::uint64_t expected = committed_size(env);
-    if (actual >= expected) return;
-    const auto refuse = [] {
-        throw Fault(FaultKind::corrupt,
-                    "the data file is shorter than its last commit; restore it from a backup");
-    };
-    if (is_read_only) refuse();
-    resize_file(env, expected);
-    bool is_whole = true;
-    try {
-        const auto pages = free_pages(env);
-        const std::uint64_t bytes = page_size(env);
-        for (std::uint64_t page = actual / bytes; page < expected / bytes; ++page) {
-            is_whole = is_whole && pages.contains(page);
-        }
-    } catch (const Fault&) {
-        is_whole = false;
-    }
-    if (is_whole) return;
-    resize_file(env, actual);
-    refuse();
-}
-
-// LMDB takes an empty data file for a new store, which would hide a loss.
-void check_not_empty(const std::filesystem::path& file, bool must_exist) {
-    struct stat status {};
-    if (::stat(file.c_str(), &status) != 0) {
-        if (errno == ENOENT && !must_exist) return;
-        throw Fault(FaultKind::configuration, "cannot read " + file.string() + "; name a store");
-    }
-    if (status.st_size > 0) return;
-    throw Fault(FaultKind::corrupt, file.string() +
-                                        " is empty; restore it from a backup, or remove it if the "
-                                        "store was never used");
-}
-
-void check_options(const StoreOptions& options, const std::vector<std::string>& table_names) {
-    OBL_ASSERT(!table_names.empty() && table_names.size() <= 255);
-    if (options.bytes_reserve >= options.bytes_max || options.bytes_initial == 0) {
-        throw Fault(FaultKind::configuration,
-                    "the store's reserve must be smaller than bytes_max; raise bytes_max");
-    }
-}
-
-Env open_env(const std::filesystem::path& directory, std::size_t table_count,
-             const StoreOptions& options) {
-    const auto file = directory / "data.mdb";
-    check_not_empty(file, options.read_only);
-    MDB_env* raw = nullptr;
-    check(::mdb_env_create(&raw), "cannot create the environment");
-    Env env(raw);
-    const auto bytes = std::min(options.bytes_initial, options.bytes_max);
-    check(::mdb_env_set_mapsize(raw, bytes), "cannot set the size of the map");
-    check(::mdb_env_set_maxdbs(raw, static_cast<MDB_dbi>(table_count)), "cannot set the tables");
-    check(::mdb_env_set_maxreaders(raw, options.readers_max), "cannot set readers_max");
-    // NOTLS, so that a thread may end before its readers do. Never WRITEMAP, NOSYNC, NOMETASYNC
-    // or NOMEMINIT: SIGBUS when the disk is full, lost commits, and old memory in the file.
-    const unsigned flags = MDB_NOTLS | (options.read_only ? MDB_RDONLY | MDB_NOLOCK : 0U);
-    const int code = ::mdb_env_open(raw, directory.c_str(), flags, 0600);
-    if (code == EACCES || code == EROFS || code == EPERM) {
-        throw Fault(FaultKind::configuration,
-                    "cannot open " + file.string() + "; give this user access to it");
-    }
-    check(code, "cannot open the data file");
-    return env;
-}
-
-std::vector<MDB_dbi> open_tables(MDB_env* env, const std::vector<std::string>& names,
-                                 bool is_read_only) {
-    std::vector<MDB_dbi> tables;
-    Transaction txn(env, is_read_only ? MDB_RDONLY : 0U);
-    for (const std::string& name : names) {
-        MDB_dbi table = 0;
-        const int code =
-            ::mdb_dbi_open(txn.get(), name.c_str(), is_read_only ? 0U : MDB_CREATE, &table);
-        if (code == MDB_NOTFOUND) {
-            throw Fault(FaultKind::configuration,
-                        "the store has no table " + name + "; name a store of this version");
-        }
-        check(code, "cannot open a table");
-        tables.push_back(table);
-    }
-    check(txn.commit(), "cannot create the tables");
-    return tables;
 }
 
 // ---- The store ----
@@ -838,11 +384,9 @@ void LmdbStore::copy_to(const std::filesystem::path& directory) const {
     throw_fault(code, "cannot copy the store");
 }
 
-}  // namespace
-
-std::unique_ptr<Store> open_lmdb_store(const std::filesystem::path& directory,
-                                       const std::vector<std::string>& table_names,
-                                       const StoreOptions& options) {
+std::unique_ptr<Store> open_store(const std::filesystem::path& directory,
+                                  const std::vector<std::string>& table_names,
+                                  const StoreOptions& options) {
     check_options(options, table_names);
     std::unique_ptr<OwnedDirectory> owner;
     if (!options.read_only) owner = std::make_unique<OwnedDirectory>(directory);
@@ -856,6 +400,15 @@ std::unique_ptr<Store> open_lmdb_store(const std::filesystem::path& directory,
     if (!options.read_only) sync_directory(directory);
     return std::make_unique<LmdbStore>(std::move(owner), std::move(env), std::move(tables),
                                        options);
+}
+
+}  // namespace
+}  // namespace lmdb
+
+std::unique_ptr<Store> open_lmdb_store(const std::filesystem::path& directory,
+                                       const std::vector<std::string>& table_names,
+                                       const StoreOptions& options) {
+    return lmdb::open_store(directory, table_names, options);
 }
 
 }  // namespace oubliette::store
