@@ -53,6 +53,7 @@ Report Attack::run() {
     rows_ = std::make_unique<SealedRows>(finds_.of(Shape::person), finds_.of(Shape::client));
     for (const FoundRoot& root : roots_) pages_->add_root(root.slot);
     pages_->close();
+    find_newest();
     rows_->open_all(*pages_);
     search_cores();
     judge();
@@ -108,14 +109,20 @@ void Attack::open_keepers() {
     report_.anchors = anchors.size();
     report_.keeper_boxes = count_keeper_boxes(finds_, keks_);
     report_.roots = {roots_.size() + finds_.of(Shape::root).size(), roots_.size()};
+}
+
+// The newest whole tree of all, and of each keeper.
+void Attack::find_newest() {
     std::map<keys::KeeperId, const FoundRoot*> newest;
     for (const FoundRoot& root : roots_) {
-        if (newest_ == nullptr || is_newer(root, *newest_)) newest_ = &root;
         const FoundRoot*& own = newest[root.name.keeper];
-        if (own == nullptr || is_newer(root, *own)) own = &root;
+        if (own != nullptr && !is_newer(root, *own)) continue;
+        if (!pages_->is_whole(root.slot)) continue;
+        own = &root;
+        if (newest_ == nullptr || is_newer(root, *newest_)) newest_ = &root;
     }
     for (const auto& [keeper, root] : newest) {
-        report_.keepers.push_back({keeper, root->head.epoch});
+        if (root != nullptr) report_.keepers.push_back({keeper, root->head.epoch});
     }
     if (newest_ != nullptr) report_.epoch = newest_->head.epoch;
 }

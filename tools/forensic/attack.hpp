@@ -12,7 +12,7 @@
 // with every key. It uses the product's primitives and formats, and none of its readers: those stop
 // at "dead". Opens nothing for writing. Not thread-safe.
 //
-// Ground truth: the newest tree that the present cells open. What is dead in it, or named by a
+// Ground truth: the newest whole tree that the present cells open. What is dead in it, or named by a
 // request that waits in a keeper, is erased; the rest lives.
 
 namespace oubliette::forensic {
@@ -41,6 +41,7 @@ private:
     [[nodiscard]] std::vector<Image> map_all(const std::vector<std::filesystem::path>& files,
                                              Carver& carver);
     void open_keepers();
+    void find_newest();
     void search_cores();
     void judge();
     void count();

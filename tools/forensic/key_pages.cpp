@@ -93,7 +93,9 @@ void KeyPages::open_with(const Work& work) {
         versions.closed.erase(versions.closed.begin() + static_cast<std::ptrdiff_t>(i));
         ++open_count_;
         versions.open.push_back(compact(work.key, *page));
-        queue_children(work.id, versions.open.back());
+        for (Work& child : children_of(work.id, versions.open.back())) {
+            work_.push_back(std::move(child));
+        }
     }
 }
 
@@ -116,13 +118,15 @@ KeyPages::OpenPage KeyPages::compact(const crypto::PageKey& key, const keys::Pag
     return out;
 }
 
-void KeyPages::queue_children(const PageId& id, const OpenPage& page) {
+std::vector<KeyPages::Work> KeyPages::children_of(const PageId& id, const OpenPage& page) {
+    std::vector<Work> children;
     const Path prefix = keys::prefix_of(id);
     for (unsigned node = kLeafFirst; node < kNodeCount; ++node) {
         if (page.tags[node] != byte_of(NodeTag::child)) continue;
         const Path child = prefix.child(node - kLeafFirst, keys::kLevelBits);
-        add_page_key(keys::page_id(child), crypto::PageKey{page.key_of(node)});
+        children.push_back({keys::page_id(child), crypto::PageKey{page.key_of(node)}});
     }
+    return children;
 }
 
 // ---- Questions ---------------------------------------------------------------------------------
@@ -180,6 +184,20 @@ Fate KeyPages::fate_of(const keys::RootSlot& root, const Path& path) const {
         page = find_open(keys::page_id(path.prefix(bits)), page->key_of(stop.node));
     }
     return Fate::unknown;
+}
+
+bool KeyPages::is_whole(const keys::RootSlot& root) const {
+    if (root.tag != NodeTag::child) return true;
+    std::vector<Work> left;
+    left.push_back({keys::page_id(Path{}), root.key.duplicate()});
+    while (!left.empty()) {
+        const Work next = std::move(left.back());
+        left.pop_back();
+        const OpenPage* const page = find_open(next.id, next.key.expose());
+        if (page == nullptr) return false;
+        for (Work& child : children_of(next.id, *page)) left.push_back(std::move(child));
+    }
+    return true;
 }
 
 std::vector<KeyPages::ClosedPage> KeyPages::closed_pages(std::size_t count_max) const {

@@ -40,6 +40,9 @@ public:
     void find_keys(const keys::Path& path, FunctionRef<void(const crypto::Seed& key)> visit) const;
 
     [[nodiscard]] Fate fate_of(const keys::RootSlot& root, const keys::Path& path) const;
+    // True if every page below `root` is there and open. A root record whose transaction was cut off
+    // may stand in a file without its pages.
+    [[nodiscard]] bool is_whole(const keys::RootSlot& root) const;
 
     [[nodiscard]] std::uint64_t version_count() const noexcept { return version_count_; }
     [[nodiscard]] std::uint64_t open_count() const noexcept { return open_count_; }
@@ -79,7 +82,8 @@ private:
     [[nodiscard]] static OpenPage compact(const crypto::PageKey& key, const keys::Page& page);
     [[nodiscard]] static Stop walk(const OpenPage& page, unsigned bits, const keys::Path& path);
     void open_with(const Work& work);
-    void queue_children(const keys::PageId& id, const OpenPage& page);
+    [[nodiscard]] static std::vector<Work> children_of(const keys::PageId& id,
+                                                       const OpenPage& page);
     [[nodiscard]] const OpenPage* find_open(const keys::PageId& id, crypto::KeyView key) const;
 
     std::unordered_map<keys::PageId, Versions, IdHash> pages_;
