@@ -65,16 +65,18 @@ void add_forensic(CLI::App& program, Run& chosen) {
     verb.add_option("--backup", options->backups, "A backup or an old copy, once for each")
         ->take_all();
     verb.add_option("--extra", options->extra, "Any other file, directory or device")->take_all();
-    verb.add_option("--kept-cell", options->kept_cells,
-                    "Old copy of an anchor.cell: the control, which must open what was erased since")
+    verb.add_option(
+            "--kept-cell", options->kept_cells,
+            "Old copy of an anchor.cell: the control, which must open what was erased since")
         ->take_all();
     verb.add_option("--core", options->cores, "Core dump, searched for keys")->take_all();
     verb.add_flag("--json", options->is_json, "The report as JSON on stdout");
-    add_example(verb,
-                "oubliette forensic --data /vault --keeper /disk1/keeper --keeper /disk2/keeper \\\n"
-                "    --seal keyfile:/etc/oubliette/seal.key --backup /backup/2022-11-22\n"
-                "  (ends with 0 only if nobody erased opens and everything living does, else 1;\n"
-                "  reads only, shows no value)");
+    add_example(
+        verb,
+        "oubliette forensic --data /vault --keeper /disk1/keeper --keeper /disk2/keeper \\\n"
+        "    --seal keyfile:/etc/oubliette/seal.key --backup /backup/2022-11-22\n"
+        "  (ends with 0 only if nobody erased opens and everything living does, else 1;\n"
+        "  reads only, shows no value)");
     verb.final_callback(
         [options, &chosen] { chosen = [options] { return run_forensic(*options); }; });
 }

@@ -23,8 +23,8 @@ using forensic::Fate;
 using forensic::Report;
 using forensic::Verdict;
 
-constexpr std::uint64_t kLiving = 12;       // people 0 to 11 are never erased
-constexpr std::uint64_t kGoneFirst = 500;   // these are, before the sweep
+constexpr std::uint64_t kLiving = 12;      // people 0 to 11 are never erased
+constexpr std::uint64_t kGoneFirst = 500;  // these are, before the sweep
 constexpr std::uint64_t kGoneCount = 12;
 constexpr std::uint64_t kVictimFirst = 1'000;  // of request_number()
 constexpr std::uint64_t kVictimCount = 120;
@@ -52,9 +52,9 @@ void write_values(const Vault& vault, const fs::path& directory) {
         people::BoxSalt salt{};
         crypto::random_bytes(salt);
         const auto plaintext = people::encode_value(policy::ValueKind::text, {1}, "a value");
-        const Bytes row = people::seal_value_row(
-            value_key, header, {RecordType::value, kTenant, {number}, 1, kItem}, salt,
-            plaintext.expose(), std::nullopt);
+        const Bytes row = people::seal_value_row(value_key, header,
+                                                 {RecordType::value, kTenant, {number}, 1, kItem},
+                                                 salt, plaintext.expose(), std::nullopt);
         view.put(Tables::kPeople,
                  people::row_key(kTenant, {number}, people::RowKind::value, 1, kItem), row);
     };

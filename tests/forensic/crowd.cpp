@@ -9,7 +9,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kBatch = 100;         // people in one request
+constexpr std::size_t kBatch = 100;          // people in one request
 constexpr std::size_t kUnderWayMax = 1'024;  // erasures
 
 // Counts what is under way, so that many share a group and not all of a million wait at once.
@@ -76,14 +76,13 @@ void Crowd::add(std::size_t from, std::size_t to) {
         request.consents = {consent};
         for (std::size_t i = 0; i < ids.size(); ++i) {
             for (const auto& [field, value] : fields[i]) {
-                const auto kind = field == "address" ? policy::ValueKind::json
-                                                     : policy::ValueKind::text;
+                const auto kind =
+                    field == "address" ? policy::ValueKind::json : policy::ValueKind::text;
                 request.items.push_back({ids[i], field, ValueInput{kind, value}});
             }
         }
-        const auto answer = wait_for<TokenizeAnswer>([&](Done<TokenizeAnswer> done) {
-            vault->tokenize(web, request, std::move(done));
-        });
+        const auto answer = wait_for<TokenizeAnswer>(
+            [&](Done<TokenizeAnswer> done) { vault->tokenize(web, request, std::move(done)); });
         REQUIRE(answer.has_value());
         for (const auto& item : *answer) REQUIRE(std::holds_alternative<TokenText>(item));
     }

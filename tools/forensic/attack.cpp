@@ -135,8 +135,8 @@ void Attack::search_cores() {
     for (int pass = 0; pass < kCorePassesMax; ++pass) {
         std::uint64_t hits = 0;
         for (const ByteView core : views_of(cores)) {
-            hits += search_core(core, {finds_.of(Shape::root), keks_, *pages_, *rows_},
-                                *report_.core);
+            hits +=
+                search_core(core, {finds_.of(Shape::root), keks_, *pages_, *rows_}, *report_.core);
         }
         if (hits == 0) return;
         pages_->close();
@@ -180,9 +180,13 @@ void Attack::count() {
         if (!sealed.is_indexed) report_.fragments.add(sealed.is_open);
         if (!sealed.is_indexed && !sealed.is_open) continue;
         const auto kind = static_cast<std::size_t>(sealed.kind);
-        const bool is_erased = fates_[i] == Fate::dead;
-        (is_erased ? report_.erased : report_.live)[kind].add(sealed.is_open);
-        if (is_erased) erased_leaves.insert(sealed.leaf);
+        // One version of the erased is one too many; of the living, all must open.
+        if (fates_[i] == Fate::dead) {
+            report_.erased[kind].add(sealed.is_open);
+            erased_leaves.insert(sealed.leaf);
+        } else {
+            report_.live[kind].add(sealed.is_open && sealed.is_whole);
+        }
     }
     report_.erased_leaves = erased_leaves.size();
     report_.pages = {pages_->version_count(), pages_->open_count()};

@@ -6,20 +6,20 @@
 #include "tools/forensic/keepers.hpp"
 #include "tools/forensic/report.hpp"
 
-// The attacker of KEYS 2 and 8: given every file that ever was and every secret but the anchors that
-// were destroyed, what can still be read? Unseal secret -> KEKs -> cell blocks -> anchors -> root
-// records -> tree pages -> seeds and page keys, to a fixpoint, and then every version of every row
-// with every key. It uses the product's primitives and formats, and none of its readers: those stop
-// at "dead". Opens nothing for writing. Not thread-safe.
+// The attacker of KEYS 2 and 8: given every file that ever was and every secret but the anchors
+// that were destroyed, what can still be read? Unseal secret -> KEKs -> cell blocks -> anchors ->
+// root records -> tree pages -> seeds and page keys, to a fixpoint, and then every version of every
+// row with every key. It uses the product's primitives and formats, and none of its readers: those
+// stop at "dead". Opens nothing for writing. Not thread-safe.
 //
-// Ground truth: the newest whole tree that the present cells open. What is dead in it, or named by a
-// request that waits in a keeper, is erased; the rest lives.
+// Ground truth: the newest whole tree that the present cells open. What is dead in it, or named by
+// a request that waits in a keeper, is erased; the rest lives.
 
 namespace oubliette::forensic {
 
 struct AttackOptions {
-    std::vector<std::filesystem::path> places;      // files and directories: everything below counts
-    std::vector<keys::SealSecret> secrets;          // none: a thief of the disks alone
+    std::vector<std::filesystem::path> places;  // files and directories: everything below counts
+    std::vector<keys::SealSecret> secrets;      // none: a thief of the disks alone
     std::vector<std::filesystem::path> kept_cells;  // for the control; left out of the attack
     std::vector<std::filesystem::path> cores;       // core dumps, searched for keys
 };

@@ -103,9 +103,8 @@ std::optional<RowPlace> place_of_client_row(const Row& row) {
     const std::uint16_t client = ByteReader{row.key}.be16();
     const std::uint16_t recipient = ByteReader{row.value}.le16();
     if (client == 0 || client == kReserved16 || recipient >= kReserved14) return std::nullopt;
-    const Path leaf =
-        keys::system_path(keys::kFirstTenant, static_cast<std::uint8_t>(keys::SystemKind::client),
-                          recipient, client);
+    const Path leaf = keys::system_path(
+        keys::kFirstTenant, static_cast<std::uint8_t>(keys::SystemKind::client), recipient, client);
     return RowPlace{std::nullopt, leaf, {}, {}};
 }
 

@@ -68,8 +68,8 @@ bool Carver::add(ByteView image) {
     std::size_t hash = hash_of(image.first(std::min(kWindowSize, image.size())));
     for (std::size_t begin = 0; begin < image.size(); begin += kWindowSize) {
         const std::size_t end = std::min(begin + kWindowSize, image.size());
-        const std::size_t next = hash_of(image.subspan(end).first(
-            std::min(kWindowSize, image.size() - end)));
+        const std::size_t next =
+            hash_of(image.subspan(end).first(std::min(kWindowSize, image.size() - end)));
         // The next one too, because a row may go on there if the image is not aligned as it was.
         const bool is_new = windows_.emplace(hash, next).second;
         if (is_new) carve_window(image, begin, end);
@@ -112,8 +112,8 @@ void Carver::take_overflow(ByteView image, std::size_t at) {
     const std::size_t size = std::min(head.pages() * kWindowSize, image.size() - at);
     const ByteView value = image.subspan(at + kPageHeadSize, size - kPageHeadSize);
     std::vector<ByteView>& same = overflows_[head.number];
-    const bool is_known = std::ranges::any_of(
-        same, [&](ByteView other) { return std::ranges::equal(other, value); });
+    const bool is_known =
+        std::ranges::any_of(same, [&](ByteView other) { return std::ranges::equal(other, value); });
     if (is_known) return;
     same.push_back(value);
     has_new_ = true;
@@ -173,7 +173,8 @@ void Carver::pair_overflows() {
     for (const auto& [page, values] : overflows_) {
         const auto pointers = pointers_.find(page);
         if (pointers == pointers_.end()) {
-            finds_.overflows_unpaired += values.size();
+            finds_.overflows_unpaired +=
+                static_cast<std::uint64_t>(std::ranges::count_if(values, may_be_sealed));
             continue;
         }
         for (const Pointer& pointer : pointers->second) {

@@ -25,11 +25,11 @@ namespace oubliette::forensic {
 
 // What was found. Views into the images, which must live as long. Each row once.
 struct Finds {
-    std::vector<Row> rows[kShapeCount];  // by shape
-    std::vector<ByteView> seals;         // from the magic of a seal.slots to the end of its image
-    std::vector<ByteView> cells;         // the same for a cell block
-    std::vector<ByteView> signings;      // and for a signing.key
-    std::uint64_t windows = 0;           // different pieces of 4,096 B that were looked through
+    std::vector<Row> rows[kShapeCount];    // by shape
+    std::vector<ByteView> seals;           // from the magic of a seal.slots to the end of its image
+    std::vector<ByteView> cells;           // the same for a cell block
+    std::vector<ByteView> signings;        // and for a signing.key
+    std::uint64_t windows = 0;             // different pieces of 4,096 B that were looked through
     std::uint64_t overflows_unpaired = 0;  // overflow pages to which no node leads any more
 
     [[nodiscard]] const std::vector<Row>& of(Shape shape) const noexcept {

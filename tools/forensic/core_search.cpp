@@ -13,7 +13,7 @@ constexpr std::size_t kKeySize = 32;
 constexpr std::size_t kStep = 8;  // the allocator's alignment is coarser, struct members' is not
 constexpr std::size_t kRootCountMax = 8;
 constexpr std::size_t kPageCountMax = 16;
-constexpr std::size_t kRowCountMax = 8;
+constexpr std::size_t kRowCountMax = 16;
 
 // False for what memory is mostly made of: zeros, pointers, small numbers, text. A random key is
 // refused once in 2^29 times.
@@ -101,13 +101,9 @@ private:
     bool try_rows(crypto::KeyView key) {
         for (Sealed* sealed : rows_) {
             if (sealed->is_open) continue;
-            if (targets_.rows.opens_directly(*sealed, key)) {
-                sealed->is_open = true;
-                return true;
-            }
-            if (targets_.rows.opens_with(targets_.pages, *sealed, key)) {
+            if (targets_.rows.open_directly(*sealed, key)) return true;
+            if (targets_.rows.open_with(targets_.pages, *sealed, key)) {
                 targets_.pages.add_seed(sealed->leaf, crypto::Seed{key});
-                sealed->is_open = true;
                 return true;
             }
             if (sealed->kind != Kind::client && try_person(*sealed, key)) return true;
@@ -119,9 +115,8 @@ private:
         const unsigned depth = sealed.leaf.bits() - keys::kAddressBits;
         const crypto::Seed leaf =
             crypto::ggm_descend(key, sealed.leaf.slice(keys::kAddressBits, depth), depth);
-        if (!targets_.rows.opens_with(targets_.pages, sealed, leaf.expose())) return false;
+        if (!targets_.rows.open_with(targets_.pages, sealed, leaf.expose())) return false;
         targets_.pages.add_seed(sealed.leaf.prefix(keys::kAddressBits), crypto::Seed{key});
-        sealed.is_open = true;
         return true;
     }
 

@@ -7,7 +7,7 @@
 // number of boxes that are still closed: as an anchor on the newest root records, as a page key on
 // the newest tree pages, and on rows spread over all people as the box's own key, as the key of its
 // leaf and as the person's seed. What opens is told to `pages`, whose close() finds what follows.
-// One window costs about 30 us, so their number is bounded too. Not thread-safe.
+// One window costs about 60 us, so their number is bounded too. Not thread-safe.
 
 namespace oubliette::forensic {
 

@@ -64,8 +64,8 @@ std::optional<crypto::Kek> wrapping_key(const SealSlot& slot, const SealSecret& 
                           memory <= keys::kPassphraseMemoryMax &&
                           slot.passes <= keys::kPassphrasePassesMax;
     if (!is_sound) return std::nullopt;
-    auto key = crypto::derive_from_passphrase(secret.secret.expose(), slot.salt,
-                                              {memory, slot.passes});
+    auto key =
+        crypto::derive_from_passphrase(secret.secret.expose(), slot.salt, {memory, slot.passes});
     if (!key) {
         throw Fault{FaultKind::configuration,
                     "a passphrase needs " + std::to_string(memory >> 20) +
@@ -92,7 +92,8 @@ bool open_slot(const SealSlot& slot, const KeeperName& name, const SealSecret& s
 }
 
 template <class Found>
-bool holds(const std::vector<Found>& all, crypto::KeyView key, crypto::KeyView (*of)(const Found&)) {
+bool holds(const std::vector<Found>& all, crypto::KeyView key,
+           crypto::KeyView (*of)(const Found&)) {
     return std::ranges::any_of(
         all, [&](const Found& found) { return std::ranges::equal(of(found), key); });
 }
@@ -101,7 +102,8 @@ bool holds(const std::vector<Found>& all, crypto::KeyView key, crypto::KeyView (
 
 constexpr std::size_t kCellHeadSize = 64;
 constexpr std::size_t kCellContentSize = 32 + 8 + 8;
-constexpr std::size_t kCellBoxSize = kCellContentSize + crypto::box_overhead(Commitment::structural);
+constexpr std::size_t kCellBoxSize =
+    kCellContentSize + crypto::box_overhead(Commitment::structural);
 
 struct CellBlock {
     KeeperName name;
@@ -264,8 +266,7 @@ std::vector<keys::Path> open_pending(const std::vector<Row>& pieces,
         for (const FoundKek& kek : keks) {
             const auto request = open_pieces(kek, id, all);
             if (!request) continue;
-            addresses.insert(addresses.end(), request->addresses.begin(),
-                             request->addresses.end());
+            addresses.insert(addresses.end(), request->addresses.begin(), request->addresses.end());
             break;
         }
     }
@@ -292,7 +293,8 @@ std::uint64_t count_keeper_boxes(const Finds& finds, const std::vector<FoundKek>
         }
         for (const ByteView signing : finds.signings) {
             constexpr std::size_t kSize = 8 + 4 + 16 + 16 + 32 + 32 + 66 + 32;
-            const auto file = keys::decode_signing_file(signing.first(std::min(kSize, signing.size())));
+            const auto file =
+                keys::decode_signing_file(signing.first(std::min(kSize, signing.size())));
             if (file && keys::open_signing_key(kek.kek, *file)) ++count;
         }
     }

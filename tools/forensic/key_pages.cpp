@@ -141,8 +141,7 @@ KeyPages::Stop KeyPages::walk(const OpenPage& page, unsigned bits, const Path& p
     return stop;
 }
 
-void KeyPages::find_keys(const Path& path,
-                         FunctionRef<void(const crypto::Seed& key)> visit) const {
+void KeyPages::find_keys(const Path& path, FunctionRef<void(const crypto::Seed& key)> visit) const {
     for (const unsigned bits : seed_bits_) {
         if (bits > path.bits()) break;
         const auto found = seeds_.find(path.prefix(bits));

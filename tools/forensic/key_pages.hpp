@@ -40,8 +40,8 @@ public:
     void find_keys(const keys::Path& path, FunctionRef<void(const crypto::Seed& key)> visit) const;
 
     [[nodiscard]] Fate fate_of(const keys::RootSlot& root, const keys::Path& path) const;
-    // True if every page below `root` is there and open. A root record whose transaction was cut off
-    // may stand in a file without its pages.
+    // True if every page below `root` is there and open. A root record whose transaction was cut
+    // off may stand in a file without its pages.
     [[nodiscard]] bool is_whole(const keys::RootSlot& root) const;
 
     [[nodiscard]] std::uint64_t version_count() const noexcept { return version_count_; }

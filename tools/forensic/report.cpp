@@ -48,9 +48,9 @@ std::string line(const char* name, const std::string& text) {
 }
 
 std::string found_text(const Report& report) {
-    std::string text = line("files", std::to_string(report.file_count) + ", " +
-                                         std::to_string(report.size >> 20) + " MiB, " +
-                                         std::to_string(report.windows) + " different pages");
+    std::string text =
+        line("files", std::to_string(report.file_count) + ", " + std::to_string(report.size >> 20) +
+                          " MiB, " + std::to_string(report.windows) + " different pages");
     text += line("keys", std::to_string(report.keks) + " KEKs, " + std::to_string(report.anchors) +
                              " anchors");
     text += line("root records", of(report.roots) + " open");
@@ -61,17 +61,19 @@ std::string found_text(const Report& report) {
     }
     if (report.core) {
         const CoreSearch& core = *report.core;
-        text += line("core", std::to_string(core.tried) + " of " + std::to_string(core.windows) +
-                                 " windows tried as anchor, page key, seed, item key and box key "
-                                 "on " +
-                                 std::to_string(core.targets) + " closed boxes: " +
-                                 std::to_string(core.hits) + " keys found" +
-                                 (core.is_cut_off ? " (cut off: more windows than are tried)" : ""));
+        text +=
+            line("core", std::to_string(core.tried) + " of " + std::to_string(core.windows) +
+                             " windows tried as anchor, page key, seed, item key and box key "
+                             "on " +
+                             std::to_string(core.targets) +
+                             " closed boxes: " + std::to_string(core.hits) + " keys found" +
+                             (core.is_cut_off ? " (cut off: more windows than are tried)" : ""));
     }
     for (std::size_t i = 0; i < kKindCount; ++i) {
         std::string opened = of(report.live[i]) + " open";
         // Without a tree nobody can say who is erased.
-        if (report.epoch > 0) opened = "living " + opened + ", erased " + of(report.erased[i]) + " open";
+        if (report.epoch > 0)
+            opened = "living " + opened + ", erased " + of(report.erased[i]) + " open";
         text += line(kKindNames[i], opened);
     }
     text += line("fragments", of(report.fragments) + " open");
@@ -109,9 +111,9 @@ std::string figures_text(const Report& report) {
 // Why it is not a pass, with the remedy.
 std::string reason(const Report& report) {
     if (report.verdict() == Verdict::failed) {
-        const bool is_behind = std::ranges::any_of(
-            report.keepers,
-            [&](const KeeperFound& keeper) { return keeper.epoch != report.epoch; });
+        const bool is_behind = std::ranges::any_of(report.keepers, [&](const KeeperFound& keeper) {
+            return keeper.epoch != report.epoch;
+        });
         if (is_behind) {
             return "what must not open opens; one keeper is behind: start the server with all "
                    "keepers, wait until no revocation waits, and attack again";
@@ -208,8 +210,7 @@ std::string report_json(const Report& report) {
     json["epoch"] = report.epoch;
     json["keepers"] = nlohmann::ordered_json::array();
     for (const KeeperFound& keeper : report.keepers) {
-        json["keepers"].push_back(
-            {{"id", crypto::hex_encode(keeper.id)}, {"epoch", keeper.epoch}});
+        json["keepers"].push_back({{"id", crypto::hex_encode(keeper.id)}, {"epoch", keeper.epoch}});
     }
     if (report.core) {
         json["core"] = {{"windows", report.core->windows},

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "tools/forensic/boxes.hpp"
 #include "vault/people/boxes.hpp"
 
 namespace oubliette::forensic {
@@ -57,8 +56,12 @@ SealedRows::SealedRows(const std::vector<Row>& people, const std::vector<Row>& c
                   [&](const Row& a, const Row& b) { return compare(a, b, is_client) < 0; });
         for (std::size_t at = begin; at < rows_.size();) {
             const auto place = place_of(rows_[at], is_client);
-            Sealed sealed{kind_of(*place), false,       false,        at, 0,
-                          place->leaf,     place->day, place->region};
+            Sealed sealed;
+            sealed.kind = kind_of(*place);
+            sealed.first = at;
+            sealed.leaf = place->leaf;
+            sealed.day = place->day;
+            sealed.region = place->region;
             while (at < rows_.size() && compare(rows_[sealed.first], rows_[at], is_client) == 0) {
                 sealed.is_indexed = sealed.is_indexed || rows_[at].is_indexed;
                 ++sealed.count;
@@ -67,20 +70,20 @@ SealedRows::SealedRows(const std::vector<Row>& people, const std::vector<Row>& c
             all_.push_back(std::move(sealed));
         }
     }
+    is_open_.resize(rows_.size(), false);
 }
 
 void SealedRows::open_all(const KeyPages& pages) {
     shared_.clear();
     for (Sealed& sealed : all_) {
-        if (sealed.is_open) continue;
+        if (sealed.is_open && sealed.is_whole) continue;
         pages.find_keys(sealed.leaf, [&](const crypto::Seed& leaf) {
-            if (!sealed.is_open) sealed.is_open = opens_with(pages, sealed, leaf.expose());
+            (void)open_with(pages, sealed, leaf.expose());
         });
     }
 }
 
-const SealedRows::Keys& SealedRows::shared_keys(const KeyPages& pages,
-                                                const keys::Path& path) const {
+const SealedRows::Keys& SealedRows::shared_keys(const KeyPages& pages, const keys::Path& path) {
     const auto [found, is_new] = shared_.try_emplace(path);
     if (is_new) {
         Keys& keys = found->second;
@@ -89,47 +92,51 @@ const SealedRows::Keys& SealedRows::shared_keys(const KeyPages& pages,
     return found->second;
 }
 
-bool SealedRows::opens_with(const KeyPages& pages, const Sealed& sealed,
-                            crypto::KeyView leaf) const {
-    if (sealed.kind == Kind::value) return opens_value(pages, sealed, leaf);
-    for (std::size_t i = 0; i < sealed.count; ++i) {
-        for (const Box& box : boxes_of(rows_[sealed.first + i], sealed.kind == Kind::client)) {
-            if (opens(box, subkey_of(leaf, box).expose())) return true;
+// True if `opens_box` opened a version that was closed.
+bool SealedRows::open_versions(Sealed& sealed, FunctionRef<bool(const Box& box)> opens_box) {
+    bool is_news = false;
+    bool is_whole = true;
+    for (std::size_t at = sealed.first; at < sealed.first + sealed.count; ++at) {
+        if (!is_open_[at]) {
+            is_open_[at] =
+                std::ranges::any_of(boxes_of(rows_[at], sealed.kind == Kind::client), opens_box);
+            is_news = is_news || is_open_[at];
         }
+        is_whole = is_whole && (is_open_[at] || !rows_[at].is_indexed);
     }
-    return false;
+    sealed.is_open = sealed.is_open || is_news;
+    sealed.is_whole = is_whole;
+    return is_news;
+}
+
+bool SealedRows::open_with(const KeyPages& pages, Sealed& sealed, crypto::KeyView leaf) {
+    if (sealed.kind == Kind::value) return open_value(pages, sealed, leaf);
+    return open_versions(sealed,
+                         [&](const Box& box) { return opens(box, subkey_of(leaf, box).expose()); });
 }
 
 // All keys that the day ever had, with all of the region.
-bool SealedRows::opens_value(const KeyPages& pages, const Sealed& sealed,
-                             crypto::KeyView leaf) const {
+bool SealedRows::open_value(const KeyPages& pages, Sealed& sealed, crypto::KeyView leaf) {
     Keys none;
     none.emplace_back();  // 32 zero bytes stand for "no region"
     const Keys& days = shared_keys(pages, sealed.day);
     const Keys& regions = sealed.region.bits() > 0 ? shared_keys(pages, sealed.region) : none;
+    bool is_news = false;
     for (const crypto::Seed& day : days) {
         for (const crypto::Seed& region : regions) {
             const auto key = people::derive_value_key(leaf, day.expose(), region.expose());
-            for (std::size_t i = 0; i < sealed.count; ++i) {
-                for (const Box& box : boxes_of_person_row(rows_[sealed.first + i])) {
-                    const bool is_value = box.derivation == Derivation::value;
-                    const bool is_open =
-                        opens(box, is_value ? key.expose() : subkey_of(key.expose(), box).expose());
-                    if (is_open) return true;
-                }
-            }
+            const auto opens_box = [&](const Box& box) {
+                if (box.derivation == Derivation::value) return opens(box, key.expose());
+                return opens(box, subkey_of(key.expose(), box).expose());
+            };
+            is_news = open_versions(sealed, opens_box) || is_news;
         }
     }
-    return false;
+    return is_news;
 }
 
-bool SealedRows::opens_directly(const Sealed& sealed, crypto::KeyView key) const {
-    for (std::size_t i = 0; i < sealed.count; ++i) {
-        for (const Box& box : boxes_of(rows_[sealed.first + i], sealed.kind == Kind::client)) {
-            if (opens(box, key)) return true;
-        }
-    }
-    return false;
+bool SealedRows::open_directly(Sealed& sealed, crypto::KeyView key) {
+    return open_versions(sealed, [&](const Box& box) { return opens(box, key); });
 }
 
 }  // namespace oubliette::forensic

@@ -3,6 +3,7 @@
 #include <map>
 #include <vector>
 
+#include "tools/forensic/boxes.hpp"
 #include "tools/forensic/key_pages.hpp"
 
 // Everything that is sealed under keys of the tree: the rows of people and clients that were found,
@@ -25,11 +26,12 @@ struct Sealed {
     Kind kind{};
     bool is_indexed = false;  // at least one version stood in a whole page
     bool is_open = false;     // at least one version opens
+    bool is_whole = false;    // all indexed versions open
     std::size_t first = 0;    // of its versions
     std::size_t count = 0;
-    keys::Path leaf;          // S_fix, the item, or the client's leaf
-    keys::Path day;           // of a value: its retention day, which must live too
-    keys::Path region;        // of a value in a region: the same; else no bits
+    keys::Path leaf;    // S_fix, the item, or the client's leaf
+    keys::Path day;     // of a value: its retention day, which must live too
+    keys::Path region;  // of a value in a region: the same; else no bits
 };
 
 class SealedRows {
@@ -43,22 +45,22 @@ public:
 
     // Tries every version of everything that is closed with every key that `pages` has for it.
     void open_all(const KeyPages& pages);
-    // True if a version of `sealed` opens when `leaf` is the key of its leaf.
-    [[nodiscard]] bool opens_with(const KeyPages& pages, const Sealed& sealed,
-                                  crypto::KeyView leaf) const;
-    // True if `key` is the very key of one of its boxes.
-    [[nodiscard]] bool opens_directly(const Sealed& sealed, crypto::KeyView key) const;
+    // Tries `leaf` as the key of the leaf of `sealed`, or `key` as the very key of one of its
+    // boxes. True if something opened that was closed.
+    bool open_with(const KeyPages& pages, Sealed& sealed, crypto::KeyView leaf);
+    bool open_directly(Sealed& sealed, crypto::KeyView key);
 
 private:
     using Keys = std::vector<crypto::Seed>;
 
-    [[nodiscard]] const Keys& shared_keys(const KeyPages& pages, const keys::Path& path) const;
-    [[nodiscard]] bool opens_value(const KeyPages& pages, const Sealed& sealed,
-                                   crypto::KeyView leaf) const;
+    [[nodiscard]] const Keys& shared_keys(const KeyPages& pages, const keys::Path& path);
+    bool open_value(const KeyPages& pages, Sealed& sealed, crypto::KeyView leaf);
+    bool open_versions(Sealed& sealed, FunctionRef<bool(const Box& box)> opens_box);
 
-    std::vector<Row> rows_;  // those of people, then those of clients; by key and header
+    std::vector<Row> rows_;      // those of people, then those of clients; by key and header
+    std::vector<bool> is_open_;  // the same
     std::vector<Sealed> all_;
-    mutable std::map<keys::Path, Keys> shared_;  // found for the present KeyPages
+    std::map<keys::Path, Keys> shared_;  // found for the present KeyPages
 };
 
 }  // namespace oubliette::forensic

@@ -13,7 +13,7 @@ constexpr std::size_t kStructuralBox = crypto::box_overhead(crypto::Commitment::
 constexpr std::size_t kPageEpochSize = 8;
 constexpr std::size_t kClientHeadSize = 4;
 constexpr std::size_t kRequestKeySize = 8 + 1 + 16 + 2;  // epoch, 0x01, request id, piece
-constexpr std::size_t kBanksKeySize = 8 + 1;                 // epoch, 0x02
+constexpr std::size_t kBanksKeySize = 8 + 1;             // epoch, 0x02
 constexpr std::size_t kPendingKeySize = 16 + 2;
 constexpr std::size_t kRegisterKeySize = 7;
 constexpr std::size_t kRootRecordSize = keys::kPlaneHeadSize + 33 + kStructuralBox;
@@ -68,6 +68,10 @@ ShapeMask shapes_of_key(ByteView key) noexcept {
                (is_person_key(key) ? bit(Shape::person) : 0);
     default: return is_person_key(key) ? bit(Shape::person) : 0;
     }
+}
+
+bool may_be_sealed(ByteView value) {
+    return fits(Shape::person, value) || fits(Shape::page, value);
 }
 
 ShapeMask shapes_of(ByteView key, ByteView value) {

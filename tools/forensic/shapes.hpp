@@ -37,6 +37,9 @@ inline constexpr std::size_t kRowKeySizeMax = 27;  // bytes; no row of ours has 
 // The same for the whole row. A row of ours always has its bit; chance adds one in 2^16 or less.
 [[nodiscard]] ShapeMask shapes_of(ByteView key, ByteView value);
 
+// True if `value` could be the value of a person's row or of a tree page, whatever its key was.
+[[nodiscard]] bool may_be_sealed(ByteView value);
+
 [[nodiscard]] constexpr bool has_shape(ShapeMask mask, Shape shape) noexcept {
     return (mask >> static_cast<unsigned>(shape) & 1U) != 0;
 }
