@@ -73,6 +73,13 @@ pid_t start(Progress& progress, const MakeCase& make_case, unsigned process,
     return child;
 }
 
+void* shared_memory(std::size_t bytes) {
+    void* const memory =
+        ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    OBL_ASSERT(memory != MAP_FAILED);
+    return memory;
+}
+
 std::string death_of(int status) {
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) return "hangs";
     if (WIFSIGNALED(status)) return std::string{"crashes: "} + ::strsignal(WTERMSIG(status));
@@ -81,16 +88,30 @@ std::string death_of(int status) {
 
 }  // namespace
 
+std::string text_of(const PoolResult& result) {
+    std::string text = std::to_string(result.failed) + " of " + std::to_string(result.run);
+    for (const CaseFailure& failure : result.failures) {
+        text += "\ncase " + std::to_string(failure.number) + ": " + failure.text;
+    }
+    return text;
+}
+
+Counters::Counters(std::size_t count) : bytes_(count * sizeof *counts_) {
+    void* const memory = shared_memory(bytes_);
+    counts_ = new (memory) std::atomic<std::uint64_t>[count]{};
+}
+
+Counters::~Counters() {
+    ::munmap(counts_, bytes_);
+}
+
 unsigned process_count() {
     return std::max(1U, std::thread::hardware_concurrency());
 }
 
 PoolResult run_cases(std::uint64_t first, std::uint64_t count, unsigned processes,
                      const MakeCase& make_case, unsigned seconds_max) {
-    void* const memory = ::mmap(nullptr, processes * sizeof(Progress), PROT_READ | PROT_WRITE,
-                                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    OBL_ASSERT(memory != MAP_FAILED);
-    auto* const all = static_cast<Progress*>(memory);
+    auto* const all = static_cast<Progress*>(shared_memory(processes * sizeof(Progress)));
     std::map<pid_t, unsigned> children;
     for (unsigned i = 0; i < processes; ++i) {
         new (&all[i]) Progress{};
@@ -119,7 +140,7 @@ PoolResult run_cases(std::uint64_t first, std::uint64_t count, unsigned processe
             result.failures.push_back({all[i].failures[k].number, all[i].failures[k].text});
         }
     }
-    ::munmap(memory, processes * sizeof(Progress));
+    ::munmap(all, processes * sizeof(Progress));
     return result;
 }
 

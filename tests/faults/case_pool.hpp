@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -34,6 +35,24 @@ using MakeCase = std::function<Case(unsigned process)>;
 // REQUIRES: this process has no other thread.
 [[nodiscard]] PoolResult run_cases(std::uint64_t first, std::uint64_t count, unsigned processes,
                                    const MakeCase& make_case, unsigned seconds_max = 60);
+
+// The failures as one text for a test's report.
+[[nodiscard]] std::string text_of(const PoolResult& result);
+
+// Numbers that cases in all processes add to.
+class Counters {
+public:
+    explicit Counters(std::size_t count);
+    ~Counters();
+    Counters(const Counters&) = delete;
+    Counters& operator=(const Counters&) = delete;
+    void add(std::size_t index) noexcept { ++counts_[index]; }
+    [[nodiscard]] std::uint64_t of(std::size_t index) const noexcept { return counts_[index]; }
+
+private:
+    const std::size_t bytes_;
+    std::atomic<std::uint64_t>* counts_;
+};
 
 // Processes that may run at once.
 [[nodiscard]] unsigned process_count();

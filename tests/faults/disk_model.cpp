@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "crypto/assert.hpp"
+#include "tests/faults/whole_file.hpp"
 
 namespace oubliette::faults {
 namespace {
@@ -199,6 +200,16 @@ Image DiskModel::image(Unsynced unsynced, std::mt19937_64& random) const {
     Image image;
     Chooser chooser{unsynced, random};
     add_to_image(image, {}, kHomeDirectory, chooser);
+    return image;
+}
+
+Image read_image(const std::filesystem::path& home) {
+    Image image;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator{home}) {
+        const std::filesystem::path path = entry.path().lexically_relative(home);
+        image.emplace(path, entry.is_directory() ? std::nullopt
+                                                 : std::optional{read_whole(entry.path())});
+    }
     return image;
 }
 

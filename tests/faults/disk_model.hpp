@@ -74,6 +74,8 @@ private:
     std::size_t cut_ = 0;
 };
 
+// The files below `home` as they are.
+[[nodiscard]] Image read_image(const std::filesystem::path& home);
 // Writes an image below `home`, which must be empty. Nothing is flushed.
 void write_image(const Image& image, const std::filesystem::path& home);
 

@@ -15,7 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kMemoryDisk = "/dev/shm";  // images are many and worth no flush
 constexpr const char* kStoreFile = "data.mdb";
 constexpr std::size_t kKeeperCount = std::size(kKeeperDirectories);
 
@@ -87,10 +86,6 @@ std::vector<PastRoot> read_roots(const Recording& recording) {
         collect_roots(disk.image(Unsynced::kept, random), at + 1, room.path(), roots);
     }
     return roots;
-}
-
-fs::path room_for_images() {
-    return ::access(kMemoryDisk, W_OK) == 0 ? fs::path{kMemoryDisk} : fs::temp_directory_path();
 }
 
 std::string joined(const std::vector<std::string>& texts) {
@@ -187,16 +182,9 @@ struct ImageCheck::Attacker {
 // ---- Images ----
 
 ImageCheck::ImageCheck(const RecordedStory& story, const CutPlan& plan)
-    : story_(story), plan_(plan), attacker_(std::make_unique<Attacker>(story)) {
-    std::string name = (room_for_images() / "oubliette-images-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error{"mkdtemp"};
-    room_ = name;
-}
+    : story_(story), plan_(plan), attacker_(std::make_unique<Attacker>(story)) {}
 
-ImageCheck::~ImageCheck() {
-    std::error_code ignored;
-    fs::remove_all(room_, ignored);
-}
+ImageCheck::~ImageCheck() = default;
 
 // Ascending with the number, so that the disk only goes forward; every event is cut at if there are
 // as many images.
@@ -241,7 +229,7 @@ ImageCheck::Told ImageCheck::told_until(std::size_t cut) const {
 }
 
 std::string ImageCheck::operator()(std::uint64_t number) {
-    const fs::path home = room_ / "image";
+    const fs::path home = room_.path() / "image";
     const HookedCalls hooked{unsynced_};
     fs::create_directory(home);
     write(number, home);

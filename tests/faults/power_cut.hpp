@@ -11,6 +11,7 @@
 #include "crypto/hash.hpp"
 #include "tests/faults/case_pool.hpp"
 #include "tests/faults/disk_model.hpp"
+#include "tests/faults/room.hpp"
 #include "tests/faults/small_vault.hpp"
 #include "vault/keys/records.hpp"
 
@@ -78,7 +79,7 @@ private:
 
     const RecordedStory& story_;
     const CutPlan plan_;
-    std::filesystem::path room_;
+    const Room room_;
     std::unique_ptr<DiskModel> disk_;
     std::size_t disk_cut_ = 0;
     std::unique_ptr<Attacker> attacker_;

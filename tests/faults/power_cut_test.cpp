@@ -83,14 +83,6 @@ public:
     Credentials credentials;
 };
 
-std::string told(const PoolResult& result) {
-    std::string text = std::to_string(result.failed) + " of " + std::to_string(result.run);
-    for (const CaseFailure& failure : result.failures) {
-        text += "\nimage " + std::to_string(failure.number) + ": " + failure.text;
-    }
-    return text;
-}
-
 }  // namespace
 
 TEST_CASE("a power cut loses nothing acknowledged and brings back nothing erased", "[power]") {
@@ -107,7 +99,7 @@ TEST_CASE("a power cut loses nothing acknowledged and brings back nothing erased
          << story.roots.size() << " roots; record ms " << std::chrono::duration_cast<std::chrono::milliseconds>(t1-t0).count()
          << " images ms " << std::chrono::duration_cast<std::chrono::milliseconds>(t2-t1).count());
     CHECK(result.run == images);
-    INFO(told(result));
+    INFO(text_of(result));
     CHECK(result.failed == 0);
 }
 
@@ -117,7 +109,7 @@ TEST_CASE("control: without flushes, power cuts lose what was acknowledged", "[p
     Disobedience no_sync;
     no_sync.ignores_sync = true;
     const PoolResult result = cut_power(story, {1, kControlImages, no_sync});
-    WARN(told(result));
+    WARN(text_of(result));
     CHECK(result.failed > kControlImages / 10);
 }
 
@@ -127,7 +119,7 @@ TEST_CASE("control: a cell written without O_DSYNC brings back what was erased",
     Disobedience no_dsync;
     no_dsync.ignores_cell_dsync = true;
     const PoolResult result = cut_power(story, {1, kControlImages, no_dsync});
-    WARN(told(result));
+    WARN(text_of(result));
     CHECK(result.failed > kControlImages / 10);
 }
 

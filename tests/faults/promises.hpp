@@ -35,10 +35,10 @@ enum class Deed : std::uint8_t {
 
 // One value of one person, or (without a value) the client that is revoked.
 struct Item {
-    std::string person;
-    std::string value;
-    std::string value_after;  // once replaced
-    std::string token;
+    std::string person{};
+    std::string value{};
+    std::string value_after{};  // once replaced
+    std::string token{};
     keys::RequestId request{};  // of its erasure, once there is one
     std::uint64_t epoch = 0;    // that ended it, once it is final
 };
@@ -50,6 +50,9 @@ public:
     using Listener = std::function<void(Deed deed, std::uint32_t item, std::uint64_t number)>;
 
     explicit Story(Listener listener) : listener_(std::move(listener)) {}
+    // One that goes on where another was.
+    Story(std::vector<Item> items, std::vector<Deed> fates)
+        : items_(std::move(items)), fates_(std::move(fates)) {}
 
     std::uint32_t add(Item item);
     void change(std::uint32_t item, const std::function<void(Item&)>& change);

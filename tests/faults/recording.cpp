@@ -1,22 +1,16 @@
 #include "tests/faults/recording.hpp"
 
 #include <fcntl.h>
-#include <fstream>
-#include <iterator>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "crypto/assert.hpp"
+#include "tests/faults/whole_file.hpp"
 
 namespace oubliette::faults {
 namespace {
 
 namespace fs = std::filesystem;
-
-Bytes read_whole(const fs::path& file) {
-    std::ifstream in{file, std::ios::binary};
-    return {std::istreambuf_iterator<char>{in}, std::istreambuf_iterator<char>{}};
-}
 
 Bytes joined(const iovec* parts, int count, std::size_t size) {
     Bytes out;

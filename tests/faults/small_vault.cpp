@@ -249,6 +249,15 @@ Answer SmallVault::revoke_client() {
     return answer;
 }
 
+Answer SmallVault::backup(const std::filesystem::path& directory) {
+    try {
+        vault_->backup_to(directory);
+        return {Answer::Kind::done, {}, {}};
+    } catch (const Fault& fault) {
+        return {Answer::Kind::fault, fault.what(), fault.kind()};
+    }
+}
+
 bool SmallVault::revocable_client_may_call() const {
     return vault_
         ->authenticate(credentials_.revocable_client, credentials_.revocable_key,
@@ -270,28 +279,35 @@ bool SmallVault::becomes_final(const keys::RequestId& request) {
 // ---- Deeds ----
 
 void SmallVault::tell_log(Story& story) const {
-    story.tell(Deed::logged, 0, vault_->status().log_size);
+    try {
+        story.tell(Deed::logged, 0, vault_->status().log_size);
+    } catch (const Fault&) {
+        // The store failed meanwhile: then nobody is told of the log.
+    }
 }
 
-void SmallVault::tell_store(Story& story, std::uint32_t item) {
+Answer SmallVault::tell_store(Story& story, std::uint32_t item) {
     const Item told = story.items()[item];
     story.tell(Deed::storing, item);
     const Answer answer = store(told.person, told.value);
-    if (!answer.is_done()) return;
+    if (!answer.is_done()) return answer;
     story.change(item, [&](Item& stored) { stored.token = answer.text; });
     story.tell(Deed::stored, item);
     tell_log(story);
+    return answer;
 }
 
-void SmallVault::tell_replace(Story& story, std::uint32_t item) {
+Answer SmallVault::tell_replace(Story& story, std::uint32_t item) {
     const Item told = story.items()[item];
     story.tell(Deed::replacing, item);
-    if (!replace(told.person, told.value_after).is_done()) return;
+    Answer answer = replace(told.person, told.value_after);
+    if (!answer.is_done()) return answer;
     story.tell(Deed::replaced, item);
     tell_log(story);
+    return answer;
 }
 
-void SmallVault::tell_erase(Story& story, std::uint32_t item) {
+Answer SmallVault::tell_erase(Story& story, std::uint32_t item) {
     story.tell(Deed::erasing, item);
     const ErasureHandle handle =
         erase(story.items()[item].person, [&story, item](const ErasureRow& row) {
@@ -301,13 +317,14 @@ void SmallVault::tell_erase(Story& story, std::uint32_t item) {
             });
             story.tell(Deed::final, item);
         });
-    if (!handle.answer.is_done()) return;
+    if (!handle.answer.is_done()) return handle.answer;
     story.change(item, [&](Item& erased) { erased.request = handle.request; });
     story.tell(Deed::erased, item);
     tell_log(story);
+    return handle.answer;
 }
 
-void SmallVault::tell_delete(Story& story, std::uint32_t item) {
+Answer SmallVault::tell_delete(Story& story, std::uint32_t item) {
     story.tell(Deed::deleting, item);
     const ErasureHandle handle =
         delete_field(story.items()[item].person, [&story, item](const ErasureRow& row) {
@@ -317,24 +334,29 @@ void SmallVault::tell_delete(Story& story, std::uint32_t item) {
             });
             story.tell(Deed::deletion_final, item);
         });
-    if (!handle.answer.is_done()) return;
+    if (!handle.answer.is_done()) return handle.answer;
     story.change(item, [&](Item& erased) { erased.request = handle.request; });
     story.tell(Deed::deleted, item);
     tell_log(story);
+    return handle.answer;
 }
 
-void SmallVault::tell_withdraw(Story& story, std::uint32_t item) {
+Answer SmallVault::tell_withdraw(Story& story, std::uint32_t item) {
     story.tell(Deed::withdrawing, item);
-    if (!consent(story.items()[item].person, false).is_done()) return;
+    Answer answer = consent(story.items()[item].person, false);
+    if (!answer.is_done()) return answer;
     story.tell(Deed::withdrawn, item);
     tell_log(story);
+    return answer;
 }
 
-void SmallVault::tell_revoke(Story& story, std::uint32_t item) {
+Answer SmallVault::tell_revoke(Story& story, std::uint32_t item) {
     story.tell(Deed::client_revoking, item);
-    if (!revoke_client().is_done()) return;
+    Answer answer = revoke_client();
+    if (!answer.is_done()) return answer;
     story.tell(Deed::client_revoked, item);
     tell_log(story);
+    return answer;
 }
 
 // ---- Are they kept? ----

@@ -74,17 +74,18 @@ public:
     ErasureHandle delete_field(const std::string& person,
                                std::function<void(const ErasureRow&)> on_final);
     Answer revoke_client();
+    Answer backup(const std::filesystem::path& directory);
     [[nodiscard]] bool revocable_client_may_call() const;
     // Waits for it. False when it did not come in time.
     [[nodiscard]] bool becomes_final(const keys::RequestId& request);
 
     // One deed and the telling of it: before, after, and when it is final.
-    void tell_store(Story& story, std::uint32_t item);
-    void tell_replace(Story& story, std::uint32_t item);
-    void tell_erase(Story& story, std::uint32_t item);
-    void tell_delete(Story& story, std::uint32_t item);
-    void tell_withdraw(Story& story, std::uint32_t item);
-    void tell_revoke(Story& story, std::uint32_t item);
+    Answer tell_store(Story& story, std::uint32_t item);
+    Answer tell_replace(Story& story, std::uint32_t item);
+    Answer tell_erase(Story& story, std::uint32_t item);
+    Answer tell_delete(Story& story, std::uint32_t item);
+    Answer tell_withdraw(Story& story, std::uint32_t item);
+    Answer tell_revoke(Story& story, std::uint32_t item);
 
 private:
     void tell_log(Story& story) const;
