@@ -86,6 +86,16 @@ std::string death_of(int status) {
     return "exits with " + std::to_string(WEXITSTATUS(status));
 }
 
+// One case again, in this process: for a debugger.
+PoolResult run_here(std::uint64_t number, const MakeCase& make_case) {
+    PoolResult result;
+    const std::string wrong = make_case(0)(number);
+    result.run = 1;
+    result.failed = wrong.empty() ? 0 : 1;
+    if (!wrong.empty()) result.failures.push_back({number, wrong});
+    return result;
+}
+
 }  // namespace
 
 std::string text_of(const PoolResult& result) {
@@ -111,6 +121,9 @@ unsigned process_count() {
 
 PoolResult run_cases(std::uint64_t first, std::uint64_t count, unsigned processes,
                      const MakeCase& make_case, unsigned seconds_max) {
+    if (const char* const one = std::getenv("OUBLIETTE_FAULTS_CASE")) {
+        return run_here(std::strtoull(one, nullptr, 10), make_case);
+    }
     auto* const all = static_cast<Progress*>(shared_memory(processes * sizeof(Progress)));
     std::map<pid_t, unsigned> children;
     for (unsigned i = 0; i < processes; ++i) {

@@ -32,6 +32,7 @@ using MakeCase = std::function<Case(unsigned process)>;
 
 // Runs cases first, first + 1 .. first + count - 1 in `processes` children, each one range of them.
 // A case that takes more than `seconds_max` has hung.
+// With OUBLIETTE_FAULTS_CASE=number only that one runs, in this process.
 // REQUIRES: this process has no other thread.
 [[nodiscard]] PoolResult run_cases(std::uint64_t first, std::uint64_t count, unsigned processes,
                                    const MakeCase& make_case, unsigned seconds_max = 60);

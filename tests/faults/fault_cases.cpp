@@ -1,6 +1,7 @@
 #include "tests/faults/fault_cases.hpp"
 
 #include <algorithm>
+#include <new>
 #include <thread>
 
 #include "tests/faults/file_calls.hpp"
@@ -72,6 +73,7 @@ public:
         try {
             open();
         } catch (const Fault&) {
+        } catch (const std::bad_alloc&) {
         }
     }
     void live(Verb verb);

@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <thread>
 
+#include "tests/faults/allocation_faults.hpp"
 #include "tests/faults/small_policy.hpp"
 
 namespace oubliette::faults {
@@ -21,6 +22,7 @@ template <class T>
 class Mailbox {
 public:
     void deliver(Result<T> result, const Fault* fault) {
+        const TestScope test;
         {
             const std::lock_guard lock{mutex_};
             if (fault != nullptr) {
@@ -65,6 +67,7 @@ template <class T, class Kept, class Call>
 std::optional<T> ask(std::shared_ptr<Kept> kept, Answer& answer, Call call) {
     const auto mailbox = std::make_shared<Mailbox<T>>();
     try {
+        const ProductScope product;
         call(Done<T>{[mailbox, kept](Result<T> result, const Fault* fault) {
             mailbox->deliver(std::move(result), fault);
         }});
@@ -118,10 +121,17 @@ Credentials SmallVault::init(const std::filesystem::path& home, const Clock& clo
     return credentials;
 }
 
+std::unique_ptr<Vault> SmallVault::open(const std::filesystem::path& home, const Clock& clock) {
+    const VaultOptions options = options_of(home);
+    const keys::SealSecret seal = small_vault_seal();
+    const ProductScope product;
+    return Vault::open(options, seal, clock);
+}
+
 SmallVault::SmallVault(const std::filesystem::path& home, const Credentials& credentials,
                        const Clock& clock)
     : credentials_(credentials),
-      vault_(Vault::open(options_of(home), small_vault_seal(), clock)) {}
+      vault_(open(home, clock)) {}
 
 // ---- Verbs ----
 
@@ -251,11 +261,14 @@ Answer SmallVault::revoke_client() {
 
 Answer SmallVault::backup(const std::filesystem::path& directory) {
     try {
+        const ProductScope product;
         vault_->backup_to(directory);
-        return {Answer::Kind::done, {}, {}};
     } catch (const Fault& fault) {
         return {Answer::Kind::fault, fault.what(), fault.kind()};
+    } catch (const std::exception& error) {
+        return {Answer::Kind::fault, error.what(), {}};
     }
+    return {Answer::Kind::done, {}, {}};
 }
 
 bool SmallVault::revocable_client_may_call() const {
@@ -311,6 +324,7 @@ Answer SmallVault::tell_erase(Story& story, std::uint32_t item) {
     story.tell(Deed::erasing, item);
     const ErasureHandle handle =
         erase(story.items()[item].person, [&story, item](const ErasureRow& row) {
+            const TestScope test;
             story.change(item, [&](Item& erased) {
                 erased.request = row.id;
                 erased.epoch = row.finality->epoch;
@@ -328,6 +342,7 @@ Answer SmallVault::tell_delete(Story& story, std::uint32_t item) {
     story.tell(Deed::deleting, item);
     const ErasureHandle handle =
         delete_field(story.items()[item].person, [&story, item](const ErasureRow& row) {
+            const TestScope test;
             story.change(item, [&](Item& erased) {
                 erased.request = row.id;
                 erased.epoch = row.finality->epoch;

@@ -88,6 +88,8 @@ public:
     Answer tell_revoke(Story& story, std::uint32_t item);
 
 private:
+    [[nodiscard]] static std::unique_ptr<Vault> open(const std::filesystem::path& home,
+                                                     const Clock& clock);
     void tell_log(Story& story) const;
 
     Credentials credentials_;
