@@ -180,6 +180,13 @@ std::uint16_t Policies::newest_version() const {
     return versions_.empty() ? std::uint16_t{0} : versions_.rbegin()->first;
 }
 
+std::shared_ptr<const policy::Document> Policies::newest_document() const {
+    const std::scoped_lock lock{mutex_};
+    if (versions_.empty()) return nullptr;
+    const auto& gate = versions_.rbegin()->second;
+    return {gate, &gate->document()};
+}
+
 std::optional<std::string> Policies::text_of(std::uint16_t version) const {
     const std::scoped_lock lock{mutex_};
     const auto found = versions_.find(version);
@@ -190,7 +197,9 @@ std::optional<std::string> Policies::text_of(std::uint16_t version) const {
 Policies::Draft Policies::check(std::string_view json, std::string_view tenant, Timestamp now,
                                 bool first) const {
     auto outcome = policy::parse_document(json);
-    Draft draft{outcome.document, std::move(outcome.findings)};
+    Draft draft;
+    draft.document = outcome.document;
+    draft.findings = std::move(outcome.findings);
     if (!draft.document) return draft;
     std::ranges::move(policy::lint(*draft.document, now), std::back_inserter(draft.findings));
 
@@ -200,13 +209,18 @@ Policies::Draft Policies::check(std::string_view json, std::string_view tenant, 
                                          "the document is for another tenant than this vault's"));
     }
     if (first) return draft;
-    const std::uint16_t newest = newest_version();
-    if (head.version != newest + 1 || head.supersedes != newest) {
+    const auto before = newest_document();
+    draft.newest = before ? before->head.version : std::uint16_t{0};
+    if (head.version != draft.newest + 1 || head.supersedes != draft.newest) {
         draft.findings.push_back(refused("VERSION_NOT_CURRENT", "/policy/version",
-                                         "the next version is " + std::to_string(newest + 1) +
-                                             " and supersedes " + std::to_string(newest) +
+                                         "the next version is " + std::to_string(draft.newest + 1) +
+                                             " and supersedes " + std::to_string(draft.newest) +
                                              "; published versions never change"));
     }
+    if (!before) return draft;
+    draft.changes = policy::diff(*before, *draft.document);
+    std::ranges::move(policy::check_changes(*before, *draft.document, now),
+                      std::back_inserter(draft.findings));
     return draft;
 }
 

@@ -9,6 +9,7 @@
 
 #include "vault/clock.hpp"
 #include "vault/keys/key_plane.hpp"
+#include "vault/policy/diff.hpp"
 #include "vault/policy/gate.hpp"
 #include "vault/policy/lint.hpp"
 #include "vault/store/store.hpp"
@@ -42,10 +43,12 @@ public:
     [[nodiscard]] std::uint16_t newest_version() const;
     [[nodiscard]] std::optional<std::string> text_of(std::uint16_t version) const;
 
-    // Parses, lints and compares with the history. Errors in the findings: not publishable.
+    // Parses, lints and compares with the newest version. Errors in the findings: not publishable.
     struct Draft {
         std::shared_ptr<const policy::Document> document;
         std::vector<policy::Finding> findings;
+        std::uint16_t newest = 0;             // the version it was compared with; 0 = none
+        std::vector<policy::Change> changes;  // material ones since then
     };
     // `first`: the first policy of a tenant may have any version and dates.
     [[nodiscard]] Draft check(std::string_view json, std::string_view tenant, Timestamp now,
@@ -60,6 +63,8 @@ public:
     void adopt(std::shared_ptr<const policy::Gate> gate, Timestamp now);
 
 private:
+    [[nodiscard]] std::shared_ptr<const policy::Document> newest_document() const;
+
     keys::KeyPlane& plane_;
     keys::TenantId tenant_;
     mutable std::mutex mutex_;

@@ -14,6 +14,7 @@
 #include "vault/clients.hpp"
 #include "vault/erasure_rows.hpp"
 #include "vault/keys/key_plane.hpp"
+#include "vault/policy/diff.hpp"
 #include "vault/policy/gate.hpp"
 #include "vault/policy/transform.hpp"
 #include "vault/policy/value.hpp"
@@ -246,6 +247,14 @@ public:
     // ---- Policy.
     [[nodiscard]] std::shared_ptr<const policy::Gate> gate() const;  // in force now
     [[nodiscard]] std::optional<std::string> policy_version(std::uint16_t version) const;
+    // What publishing `json` would change for people, and what forbids it. Publishes nothing.
+    struct PolicyDiff {
+        std::uint16_t from = 0;  // the newest version
+        std::uint16_t to = 0;    // 0: `json` is no policy
+        std::vector<policy::Change> changes;
+        std::vector<policy::Finding> findings;
+    };
+    [[nodiscard]] PolicyDiff diff_policy(std::string_view json) const;
     struct PublishAnswer {
         std::uint16_t version;
         std::vector<policy::Finding> findings;  // errors: nothing was published
