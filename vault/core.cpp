@@ -125,7 +125,7 @@ void Core::stop() noexcept {
     house_wakes_.notify_all();
     if (house_.joinable()) house_.join();
     if (retention) retention->stop();  // it waits for the plane
-    plane->stop();  // no more callbacks into the committer
+    plane->stop();                     // no more callbacks into the committer
     if (tiles_) tiles_->stop();
     if (committer_) committer_->stop();
 }
@@ -295,9 +295,9 @@ std::optional<tokens::TokenKeys> Core::token_keys(policy::RecipientId recipient,
 
 policy::PseudonymKey Core::pseudonym_key(policy::RecipientId recipient) const {
     constexpr auto kKind = keys::SystemKind::pseudonym;
-    const auto leaf = leaves->get(keys::system_path(
-        tenant, static_cast<std::uint8_t>(kKind), static_cast<std::uint16_t>(recipient),
-        kid_of(kKind, recipient)));
+    const auto leaf = leaves->get(keys::system_path(tenant, static_cast<std::uint8_t>(kKind),
+                                                    static_cast<std::uint16_t>(recipient),
+                                                    kid_of(kKind, recipient)));
     if (leaf.state != NodeState::whole) {
         throw Fault{FaultKind::corrupt, "a pseudonym key cannot be derived"};
     }
