@@ -204,6 +204,13 @@ std::uint64_t Policies::newest_mark() const {
     return versions_.empty() ? 0 : versions_.rbegin()->second.mark;
 }
 
+std::shared_ptr<const policy::Document> Policies::newest_document() const {
+    const std::scoped_lock lock{mutex_};
+    if (versions_.empty()) return nullptr;
+    const auto& gate = versions_.rbegin()->second.gate;
+    return {gate, &gate->document()};
+}
+
 std::optional<std::string> Policies::text_of(std::uint16_t version) const {
     const std::scoped_lock lock{mutex_};
     const auto found = versions_.find(version);
@@ -214,7 +221,9 @@ std::optional<std::string> Policies::text_of(std::uint16_t version) const {
 Policies::Draft Policies::check(std::string_view json, std::string_view tenant, Timestamp now,
                                 bool first) const {
     auto outcome = policy::parse_document(json);
-    Draft draft{outcome.document, std::move(outcome.findings)};
+    Draft draft;
+    draft.document = outcome.document;
+    draft.findings = std::move(outcome.findings);
     if (!draft.document) return draft;
     std::ranges::move(policy::lint(*draft.document, now), std::back_inserter(draft.findings));
 
@@ -226,8 +235,11 @@ Policies::Draft Policies::check(std::string_view json, std::string_view tenant, 
     if (first) return draft;
     const std::uint64_t floor = plane_.read_register(floor_key(tenant_));
     const bool is_lost = !is_current(newest_mark(), floor);
+    // What was published once is not judged again.
     if (is_lost && mark_of(*draft.document) == floor) return draft;
-    const auto newest = is_lost ? static_cast<std::uint16_t>(version_of(floor)) : newest_version();
+    const auto before = newest_document();
+    draft.newest = before ? before->head.version : std::uint16_t{0};
+    const auto newest = is_lost ? static_cast<std::uint16_t>(version_of(floor)) : draft.newest;
     if (head.version != newest + 1 || head.supersedes != newest) {
         const std::string lost = is_lost ? "this copy of the data lacks version " +
                                                std::to_string(newest) +
@@ -239,6 +251,10 @@ Policies::Draft Policies::check(std::string_view json, std::string_view tenant, 
             lost + "the next version is " + std::to_string(newest + 1) + " and supersedes " +
                 std::to_string(newest) + "; published versions never change"));
     }
+    if (!before) return draft;
+    draft.changes = policy::diff(*before, *draft.document);
+    std::ranges::move(policy::check_changes(*before, *draft.document, now),
+                      std::back_inserter(draft.findings));
     return draft;
 }
 

@@ -9,6 +9,7 @@
 
 #include "vault/clock.hpp"
 #include "vault/keys/key_plane.hpp"
+#include "vault/policy/diff.hpp"
 #include "vault/policy/gate.hpp"
 #include "vault/policy/lint.hpp"
 #include "vault/store/store.hpp"
@@ -46,10 +47,12 @@ public:
     [[nodiscard]] std::uint16_t newest_version() const;
     [[nodiscard]] std::optional<std::string> text_of(std::uint16_t version) const;
 
-    // Parses, lints and compares with the history. Errors in the findings: not publishable.
+    // Parses, lints and compares with the newest version. Errors in the findings: not publishable.
     struct Draft {
         std::shared_ptr<const policy::Document> document;
         std::vector<policy::Finding> findings;
+        std::uint16_t newest = 0;             // the version it was compared with; 0 = none
+        std::vector<policy::Change> changes;  // material ones since then
     };
     // `first`: the first policy of a tenant may have any version and dates. Where this copy of the
     // data lacks the newest version, that version's own text may be published again, or the version
@@ -71,6 +74,7 @@ private:
         std::uint64_t mark = 0;
     };
     [[nodiscard]] std::uint64_t newest_mark() const;
+    [[nodiscard]] std::shared_ptr<const policy::Document> newest_document() const;
 
     keys::KeyPlane& plane_;
     keys::TenantId tenant_;

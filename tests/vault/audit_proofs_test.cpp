@@ -260,11 +260,12 @@ TEST_CASE("what the log says of itself is in its entries") {
     entry.pseudonym[15] = 1;
     CHECK_FALSE(cited_origin(entry));
 
-    LogKeyRotation rotation{3, {}};
+    LogKeyRotation rotation{3, true, {}};
     for (std::size_t i = 0; i < 32; ++i) rotation.public_key[i] = static_cast<Byte>(i);
     cite(rotation, entry);
     REQUIRE(cited_rotation(entry));
     CHECK(cited_rotation(entry)->kid == 3);
+    CHECK(cited_rotation(entry)->is_retired);
     CHECK(cited_rotation(entry)->public_key == rotation.public_key);
     CHECK_FALSE(cited_origin(entry));
 }

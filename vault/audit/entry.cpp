@@ -45,13 +45,15 @@ std::optional<LogOrigin> cited_origin(const Entry& entry) noexcept {
 void cite(const LogKeyRotation& rotation, Entry& entry) noexcept {
     entry.action = Action::log_key_rotation;
     entry.field = rotation.kid;
+    entry.transform = rotation.is_retired ? 1 : 0;
     std::copy_n(rotation.public_key.begin(), 16, entry.pseudonym.begin());
     std::copy_n(rotation.public_key.begin() + 16, 16, entry.object.begin());
 }
 
 std::optional<LogKeyRotation> cited_rotation(const Entry& entry) noexcept {
-    if (entry.action != Action::log_key_rotation) return std::nullopt;
+    if (entry.action != Action::log_key_rotation || entry.transform > 1) return std::nullopt;
     LogKeyRotation rotation;
+    rotation.is_retired = entry.transform == 1;
     rotation.kid = entry.field;
     std::ranges::copy(entry.pseudonym, rotation.public_key.begin());
     std::ranges::copy(entry.object, rotation.public_key.begin() + 16);

@@ -22,7 +22,8 @@
 //
 // Entries of the log about itself have no person and use the 32 bytes of pseudonym and object:
 //   log_origin:       lost size:u64 | generation:u32 | 0^4 | first 16 B of the lost root
-//   log_key_rotation: the new Ed25519 public key; `field` is its kid
+//   log_key_rotation: an Ed25519 public key; `field` is its kid, `transform` 0: it signs from now
+//                     on, 1: it does not any more
 //
 // DO NOT CHANGE: entries are hashed into the log.
 
@@ -83,9 +84,10 @@ void cite(const LogOrigin& origin, Entry& entry) noexcept;
 // nullopt unless `entry` is a log_origin.
 [[nodiscard]] std::optional<LogOrigin> cited_origin(const Entry& entry) noexcept;
 
-// From this entry on checkpoints are signed by this key too.
+// From this entry on checkpoints are signed by this key too, or by this key no longer.
 struct LogKeyRotation {
     std::uint16_t kid = 0;
+    bool is_retired = false;
     ByteArray<32> public_key{};
 };
 void cite(const LogKeyRotation& rotation, Entry& entry) noexcept;
