@@ -106,6 +106,7 @@ void Core::start(const VaultOptions& options) {
     clients = std::make_unique<Clients>(*plane, tenant);
     policies = std::make_unique<Policies>(*plane, tenant);
     start_committer();
+    record_term();
     resume_revocations();
     {
         const auto view = store->read();
@@ -115,6 +116,7 @@ void Core::start(const VaultOptions& options) {
     }
     rebuild_index(options.index_threads);
     write_state_record();  // the log's head is signed before anybody asks for it
+    receipts_->start();
     house_ = std::thread([this] { keep_house(); });
 }
 
@@ -124,6 +126,7 @@ void Core::stop() noexcept {
     if (house_.joinable()) house_.join();
     plane->stop();  // no more callbacks into the committer
     if (tiles_) tiles_->stop();
+    if (receipts_) receipts_->stop();
     if (committer_) committer_->stop();
 }
 
@@ -211,6 +214,16 @@ void Core::start_committer() {
     tiles_ = std::make_unique<TileBuilder>(*store, *committer_, [this] { return log_->size(); });
 }
 
+void Core::record_term() {
+    term_ = plane->status().term;
+    committer_->run([this](store::WriteView& view) {
+        Bytes row;
+        ByteWriter{row}.le64(term_);
+        view.put(Tables::kMeta, bytes_of(MetaRow::kTerm), row);
+    });
+    receipts_ = std::make_unique<ReceiptIssuer>(*committer_, [this] { return sign_log_head(); });
+}
+
 void Core::resume_revocations() {
     std::vector<QueueRow> rows = read_queue(*store->read());
     // What a keeper remembers and this copy of the data does not: it happened, so it is recorded.
@@ -231,6 +244,7 @@ void Core::resume_revocations() {
             erasure.accepted = now();
             erasure.commitment = revocation.opening_commitment;
             erasure.blind = revocation.blind;
+            erasure.addresses = revocation.addresses;
             write_erasure(view, erasure);
         });
     }
