@@ -19,6 +19,7 @@
 #include "vault/policy/gate.hpp"
 #include "vault/policy/transform.hpp"
 #include "vault/policy/value.hpp"
+#include "vault/receipt_check.hpp"
 #include "vault/retention_report.hpp"
 #include "vault/store/store.hpp"
 #include "vault/tokens/pointer_token.hpp"
@@ -247,14 +248,20 @@ public:
     void list_consents(const Caller& caller, std::string_view subject,
                        Done<std::vector<ConsentRecord>> done);
 
-    // ---- Erasure. `on_final` (may be empty) runs when all keepers acknowledged and the receipt
-    // is durable.
+    // ---- Erasure. `on_final` (may be empty) runs when all keepers acknowledged and the signed
+    // receipt is durable.
     void erase(const Caller& caller, std::string_view subject, std::string_view ground,
                Done<ErasureAnswer> done, std::function<void(const ErasureRow&)> on_final);
     void delete_field(const Caller& caller, std::string_view subject, std::string_view field,
                       std::string_view purpose, Done<ErasureAnswer> done,
                       std::function<void(const ErasureRow&)> on_final);
     [[nodiscard]] Result<ErasureRow> find_erasure(const Caller& caller, const keys::RequestId& id);
+    // The same bytes each time. REQUIRES: has_receipt(row). Throws Fault{corrupt}.
+    [[nodiscard]] Receipt receipt_of(const ErasureRow& row) const;
+    // What outsiders need to check receipts of this vault.
+    [[nodiscard]] ReceiptKeys receipt_keys() const;
+    // Registered keepers that are not reachable: erasures are not final without them.
+    [[nodiscard]] std::vector<keys::KeeperId> missing_keepers() const;
 
     // ---- Groups of keys that die at once.
     // Sweeps what has ended, as the vault does by itself (vault/retention.hpp); a dry run only
