@@ -12,11 +12,13 @@
 #include "vault/backup.hpp"
 #include "vault/committer.hpp"
 #include "vault/keys/leaf_cache.hpp"
+#include "vault/log_publisher.hpp"
 #include "vault/meta_rows.hpp"
 #include "vault/people/match_limit.hpp"
 #include "vault/people/people.hpp"
 #include "vault/people/subject_index.hpp"
 #include "vault/policies.hpp"
+#include "vault/tile_builder.hpp"
 #include "vault/vault.hpp"
 
 // What the verbs of vault.hpp share: the open store, key plane, policy, clients, log and index,
@@ -142,8 +144,11 @@ public:
     // People are put into a later bank from now on. Committer's thread. Throws Fault{storage}.
     void leave_bank(std::uint16_t bank);
 
-    // Tells the keepers how far the data plane is. Throws Fault{storage}.
+    // Tells the keepers how far the data plane is, and publishes the head of the log that they
+    // know then: it covers every commit that ended before this call. Throws Fault{storage}.
     void record_state() { write_state_record(); }
+    // Entries of the log as of the last commit.
+    [[nodiscard]] std::uint64_t log_size() const noexcept { return log_->size(); }
     [[nodiscard]] VaultStatus status() const;
     // Erasure rows, from the store.
     [[nodiscard]] std::optional<ErasureRow> find_erasure(const keys::RequestId& id) const;
@@ -159,6 +164,7 @@ public:
     std::unique_ptr<Clients> clients;
     std::unique_ptr<Policies> policies;
     std::unique_ptr<Retention> retention;
+    std::unique_ptr<LogPublisher> publisher;
     people::SubjectIndex index;
     people::MatchLimit match_limit;
 
@@ -187,6 +193,7 @@ private:
     void open_store(const VaultOptions& options);
     void accept_rollback(const store::ReadView& view);
     void start_committer();
+    void append_start_entries(store::WriteView& view);
     void resume_revocations();
     void rebuild_index(unsigned thread_count);
     void index_range(keys::SubjectNumber from, keys::SubjectNumber to);
@@ -226,6 +233,7 @@ private:
     mutable std::mutex state_mutex_;
     keys::StateRecord state_;           // as of the last commit
     keys::StateRecord recorded_state_;  // as of the last write to the keepers
+    keys::StateRecord lost_tail_;       // what they knew before an accepted rollback
     std::uint64_t sequence_ = 0;        // of the transaction under way: committer's thread
 
     std::mutex forget_mutex_;
@@ -240,6 +248,7 @@ private:
     std::condition_variable house_wakes_;
     std::thread house_;
     std::unique_ptr<Committer> committer_;
+    std::unique_ptr<TileBuilder> tiles_;
 };
 
 }  // namespace oubliette

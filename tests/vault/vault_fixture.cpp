@@ -58,13 +58,13 @@ std::string text(const TokenText& token) {
     return {token.begin(), token.end()};
 }
 
-TestVault::TestVault() {
+TestVault::TestVault(std::string_view policy) {
     options_.data = home_.path() / "data";
     options_.plane.keepers = {home_.path() / "keeper1", home_.path() / "keeper2"};
     options_.plane.accept_besteffort = true;
     options_.tenant = "overseas";
     const auto list = clients();
-    auto keys = Vault::init(options_, test_seal(), policy::example_policy(), list, clock);
+    auto keys = Vault::init(options_, test_seal(), policy, list, clock);
     for (std::size_t i = 0; i < list.size(); ++i) {
         keys_[name_of_client(list[i])] = std::move(keys[i]);
     }
@@ -278,11 +278,15 @@ std::string TestVault::publish(const std::string& json) {
     return codes;
 }
 
-std::vector<audit::Entry> TestVault::audit_log() const {
+std::unique_ptr<store::Store> TestVault::open_store(const store::StoreOptions& options) const {
     REQUIRE(!vault_);
+    return store::open_lmdb_store(options_.data / "store", Tables::names(), options);
+}
+
+std::vector<audit::Entry> TestVault::audit_log() const {
     store::StoreOptions read_only;
     read_only.read_only = true;
-    const auto store = store::open_lmdb_store(options_.data / "store", Tables::names(), read_only);
+    const auto store = open_store(read_only);
     std::vector<audit::Entry> entries;
     const auto view = store->read();
     audit::AuditLog::read(*view, 0, [&](std::uint64_t index, const audit::Entry& entry) {
