@@ -77,6 +77,19 @@ std::size_t rows_of(const TestVault& vault, store::TableId table) {
     return count;
 }
 
+std::size_t value_count(const TestVault& vault) {
+    store::StoreOptions read_only;
+    read_only.read_only = true;
+    const auto store =
+        store::open_lmdb_store(vault.options().data / "store", Tables::names(), read_only);
+    std::size_t count = 0;
+    store->read()->scan(Tables::kPeople, {}, {}, [&count](ByteView key, ByteView) {
+        if (people::kind_of(key) == people::RowKind::value) ++count;
+        return true;
+    });
+    return count;
+}
+
 void set_day(TestVault& vault, std::uint16_t day) {
     vault.clock.set({std::uint32_t{day} * kDay + kHour});
 }
@@ -378,17 +391,15 @@ TEST_CASE("many values end in groups of bounded size", "[retention]") {
         set_day(vault, kFirstDay + 10);
         REQUIRE(catch_up(vault, kFirstDay + 8).empty());
     }
-    settle(vault);
-    vault.close();
+    // Rows are removed a thousand at a time; what the end of a process cuts off, a sweep resumes.
     std::size_t values = 0;
-    store::StoreOptions read_only;
-    read_only.read_only = true;
-    const auto store =
-        store::open_lmdb_store(vault.options().data / "store", Tables::names(), read_only);
-    store->read()->scan(Tables::kPeople, {}, {}, [&values](ByteView key, ByteView) {
-        if (people::kind_of(key) == people::RowKind::value) ++values;
-        return true;
-    });
+    for (int i = 0; i < 20 && values != 2; ++i) {
+        (void)sweep(vault);
+        settle(vault);
+        vault.close();
+        values = value_count(vault);
+        vault.open();
+    }
     CHECK(values == 2);  // the two names
 }
 

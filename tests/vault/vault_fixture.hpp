@@ -74,6 +74,8 @@ public:
     [[nodiscard]] Vault* operator->() const { return vault_.get(); }
     [[nodiscard]] std::filesystem::path home() const { return home_.path(); }
     [[nodiscard]] const VaultOptions& options() const { return options_; }
+    // Count from the next open() on.
+    [[nodiscard]] VaultOptions& next_options() { return options_; }
     // A copy of the data directory; of a closed vault, or of one that is at rest.
     void save_data(const std::string& name) const;
     // Puts that copy in place of the data. The vault must be closed.
