@@ -67,7 +67,7 @@ LogRecord random_log_record(std::mt19937_64& random, const ErasureRow& row) {
 ErasureRow random_row(std::mt19937_64& random, bool is_final, std::size_t chain_size) {
     ErasureRow row;
     fill(row.id, random);
-    row.scope = static_cast<keys::RevocationScope>(1 + random() % 7);
+    row.scope = static_cast<keys::RevocationScope>(1 + random() % 12);
     row.ground = static_cast<Ground>(random() % 6);
     row.accepted.seconds = static_cast<std::uint32_t>(random());
     fill(row.commitment, random);
