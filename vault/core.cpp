@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "crypto/kdf.hpp"
+#include "vault/retention.hpp"
 #include "vault/tables.hpp"
 
 namespace oubliette {
@@ -115,13 +116,16 @@ void Core::start(const VaultOptions& options) {
     rebuild_index(options.index_threads);
     write_state_record();  // the log's head is signed before anybody asks for it
     house_ = std::thread([this] { keep_house(); });
+    retention = std::make_unique<Retention>(*this);
+    retention->start();
 }
 
 void Core::stop() noexcept {
     stopping_ = true;
     house_wakes_.notify_all();
     if (house_.joinable()) house_.join();
-    plane->stop();  // no more callbacks into the committer
+    if (retention) retention->stop();  // it waits for the plane
+    plane->stop();                     // no more callbacks into the committer
     if (tiles_) tiles_->stop();
     if (committer_) committer_->stop();
 }
@@ -222,9 +226,7 @@ void Core::resume_revocations() {
         committer_->run([&](store::WriteView& view) {
             view.use_reserve();
             write_queued(view, rows.back());
-            const bool has_receipt = revocation.scope == keys::RevocationScope::subject ||
-                                     revocation.scope == keys::RevocationScope::field;
-            if (!has_receipt || read_erasure(view, revocation.id)) return;
+            if (!has_receipt(revocation.scope) || read_erasure(view, revocation.id)) return;
             ErasureRow erasure;
             erasure.id = revocation.id;
             erasure.scope = revocation.scope;
@@ -273,6 +275,12 @@ Result<keys::SubjectNumber> Core::find_number(const store::ReadView& view,
     return found;
 }
 
+std::uint16_t Core::kid_of(keys::SystemKind kind, policy::RecipientId recipient) const {
+    return static_cast<std::uint16_t>(
+        plane->read_register({keys::RegisterKind::kid, tenant, static_cast<std::uint16_t>(kind),
+                              static_cast<std::uint16_t>(recipient)}));
+}
+
 std::optional<tokens::TokenKeys> Core::token_keys(policy::RecipientId recipient,
                                                   std::uint16_t kid) const {
     const auto leaf =
@@ -286,9 +294,10 @@ std::optional<tokens::TokenKeys> Core::token_keys(policy::RecipientId recipient,
 }
 
 policy::PseudonymKey Core::pseudonym_key(policy::RecipientId recipient) const {
-    const auto leaf = leaves->get(
-        keys::system_path(tenant, static_cast<std::uint8_t>(keys::SystemKind::pseudonym),
-                          static_cast<std::uint16_t>(recipient), 0));
+    constexpr auto kKind = keys::SystemKind::pseudonym;
+    const auto leaf = leaves->get(keys::system_path(tenant, static_cast<std::uint8_t>(kKind),
+                                                    static_cast<std::uint16_t>(recipient),
+                                                    kid_of(kKind, recipient)));
     if (leaf.state != NodeState::whole) {
         throw Fault{FaultKind::corrupt, "a pseudonym key cannot be derived"};
     }
