@@ -18,6 +18,7 @@ namespace oubliette::tools {
 
 using Run = std::function<Exit()>;
 
+void add_audit(CLI::App& program, Run& chosen);
 void add_backup(CLI::App& program, Run& chosen);
 void add_client(CLI::App& program, Run& chosen);
 void add_demo(CLI::App& program, Run& chosen);
