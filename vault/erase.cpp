@@ -283,13 +283,7 @@ Receipt Vault::receipt_of(const ErasureRow& row) const {
 }
 
 ReceiptKeys Vault::receipt_keys() const {
-    ReceiptKeys keys;
-    keys.vault = core_->plane->vault_id();
-    for (const keys::KeeperStatus& keeper : core_->plane->status().keepers) {
-        if (keeper.id != keys::KeeperId{}) keys.keepers[keeper.id] = keeper.public_key;
-    }
-    keys.log = core_->publisher->verifier_keys();
-    return keys;
+    return receipt_keys_of(*core_->plane, *core_->publisher);
 }
 
 std::vector<keys::KeeperId> Vault::missing_keepers() const {

@@ -62,7 +62,7 @@ TestVault::TestVault() {
     options_.plane.accept_besteffort = true;
     options_.tenant = "overseas";
     const auto list = clients();
-    auto keys = Vault::init(options_, test_seal(), policy::example_policy(), list, clock);
+    auto keys = Vault::init(options_, test_seal(), policy::example_policy(), list, clock).api_keys;
     for (std::size_t i = 0; i < list.size(); ++i) {
         keys_[name_of_client(list[i])] = std::move(keys[i]);
     }
