@@ -28,6 +28,7 @@ void add_forensic(CLI::App& program, Run& chosen);
 void add_init(CLI::App& program, Run& chosen);
 void add_people(CLI::App& program, Run& chosen);
 void add_policy(CLI::App& program, Run& chosen);
+void add_receipt(CLI::App& program, Run& chosen);
 void add_restore(CLI::App& program, Run& chosen);
 void add_serve(CLI::App& program, Run& chosen);
 void add_status(CLI::App& program, Run& chosen);

@@ -53,6 +53,10 @@ struct IndexEntry {
     keys::SubjectNumber number;
 };
 
+// What outsiders pin of the vault with this plane.
+[[nodiscard]] ReceiptKeys receipt_keys_of(const keys::KeyPlane& plane,
+                                          const LogPublisher& publisher);
+
 class Core;
 class Retention;
 

@@ -215,13 +215,17 @@ struct VaultOptions {
 
 class Vault {
 public:
-    // Creates keepers and data plane, publishes `policy_json` as the first version, enrols
-    // `clients`, returns their keys in order. Nothing is left behind when it throws.
+    struct Made {
+        std::vector<ApiKey> api_keys;  // of the clients, in order
+        ReceiptKeys receipt_keys;      // public: for whoever will check a receipt
+    };
+    // Creates keepers and data plane, publishes `policy_json` as the first version and enrols
+    // `clients`. Nothing is left behind when it throws.
     // Throws Fault{configuration} (findings of the policy in the text), and what KeyPlane::init
     // throws.
-    static std::vector<ApiKey> init(const VaultOptions& options, const keys::SealSecret& seal,
-                                    std::string_view policy_json,
-                                    const std::vector<NewClient>& clients, const Clock& clock);
+    static Made init(const VaultOptions& options, const keys::SealSecret& seal,
+                     std::string_view policy_json, const std::vector<NewClient>& clients,
+                     const Clock& clock);
 
     // Opens everything, finishes what a crash left, rebuilds the search index, loads the 410 set.
     // An older copy of the data plane is accepted as a new generation: nothing revoked comes back.
@@ -333,8 +337,8 @@ public:
     // ---- System.
     [[nodiscard]] VaultStatus status() const;
     [[nodiscard]] bool ready() const;
-    // A compacted copy of the data plane and its manifest (vault/backup.hpp) in `directory`, which
-    // must exist and be empty; never a cell.
+    // A compacted copy of the data plane and its signed manifest (vault/backup.hpp) in `directory`,
+    // which must exist and be empty; never a cell.
     void backup_to(const std::filesystem::path& directory);
 
 private:
