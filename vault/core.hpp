@@ -11,6 +11,7 @@
 #include "vault/audit/audit_log.hpp"
 #include "vault/backup.hpp"
 #include "vault/committer.hpp"
+#include "vault/disclosure_watch.hpp"
 #include "vault/keys/leaf_cache.hpp"
 #include "vault/log_publisher.hpp"
 #include "vault/meta_rows.hpp"
@@ -89,6 +90,9 @@ public:
     [[nodiscard]] Timestamp now() const noexcept { return clock.now(); }
 
     // ---- Reading.
+    // A snapshot. Throws Fault{audit_unavailable} after a failed commit: no entry could be written,
+    // so that nothing is disclosed.
+    [[nodiscard]] std::unique_ptr<store::ReadView> read_for_disclosure() const;
     // The number behind an application's id, verified by opening the person's own row.
     // Refuses: not_found, erased.
     [[nodiscard]] Result<keys::SubjectNumber> find_number(const store::ReadView& view,
@@ -105,7 +109,8 @@ public:
     // Runs `work` in the next transaction; `done` after its commit, on the committer's thread.
     void submit(std::function<void(Writing&)> work, std::function<void(const Fault*)> done);
     // Makes the entries durable, then calls `done`: a disclosure waits for this.
-    // The keys in the entries are wiped before `done`.
+    // The keys in the entries are wiped then. Fault{audit_unavailable} if they are not, at the
+    // latest VaultOptions::audit_wait after the committer came to a standstill.
     void audit_then(std::vector<DisclosureEntry> entries, std::function<void(const Fault*)> done);
 
     // Removes up to `count_max` unreadable rows; true if none are left.
@@ -192,7 +197,7 @@ private:
     void stop() noexcept;
     void open_store(const VaultOptions& options);
     void accept_rollback(const store::ReadView& view);
-    void start_committer();
+    void start_committer(std::chrono::milliseconds audit_wait);
     void append_start_entries(store::WriteView& view);
     void resume_revocations();
     void rebuild_index(unsigned thread_count);
@@ -248,6 +253,7 @@ private:
     std::condition_variable house_wakes_;
     std::thread house_;
     std::unique_ptr<Committer> committer_;
+    std::unique_ptr<DisclosureWatch> disclosures_;
     std::unique_ptr<TileBuilder> tiles_;
 };
 

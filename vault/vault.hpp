@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -204,6 +205,8 @@ struct VaultOptions {
     std::filesystem::path data;
     keys::PlaneOptions plane;
     store::StoreOptions store;
+    // Disclosures are refused when nothing could be written for so long.
+    std::chrono::milliseconds audit_wait{800};
     unsigned index_threads = 4;  // for rebuilding the index at start
     std::string tenant;          // init only
     std::string listen;          // only told to backups: where a restored vault will serve

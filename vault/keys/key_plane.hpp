@@ -109,6 +109,7 @@ enum class RegisterKind : std::uint8_t {
     day_clock = 12,       // minutes of uptime: 0 so far, 1 when the floor last rose; key: tenant,
                           // 0 or 1, 0
 };
+inline constexpr std::uint8_t kRegisterKindMax = 12;
 struct RegisterKey {
     RegisterKind kind{};
     TenantId tenant{};

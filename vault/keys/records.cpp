@@ -334,7 +334,7 @@ std::optional<RegisterKey> decode_register_key(ByteView encoded) {
     key.tenant = static_cast<TenantId>(reader.be16());
     key.a = reader.be16();
     key.b = reader.be16();
-    if (!reader.finished() || kind < 1 || kind > 10) return std::nullopt;
+    if (!reader.finished() || kind < 1 || kind > kRegisterKindMax) return std::nullopt;
     return key;
 }
 
