@@ -91,9 +91,9 @@ struct Finality {
 enum class RegisterKind : std::uint8_t {
     person_lease = 1,  // next person number never leased yet; key: tenant, 0, 0
     handle_lease = 2,
-    name_id = 3,        // next id of a dictionary; key: tenant, dictionary kind, 0
-    client_number = 4,  // key: tenant, 0, 0
-    api_key_number = 5,
+    name_id = 3,          // next id of a dictionary; key: tenant, dictionary kind, 0
+    client_number = 4,    // highest number given; key: tenant, 0, 0
+    api_key_number = 5,   // the same
     policy_version = 6,   // floor
     kid = 7,              // key: tenant, system kind, recipient
     next_bank = 8,        // key: tenant, class, 0
