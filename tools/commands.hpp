@@ -22,6 +22,7 @@ void add_backup(CLI::App& program, Run& chosen);
 void add_client(CLI::App& program, Run& chosen);
 void add_demo(CLI::App& program, Run& chosen);
 void add_detokenize(CLI::App& program, Run& chosen);
+void add_doctor(CLI::App& program, Run& chosen);
 void add_erase(CLI::App& program, Run& chosen);
 void add_init(CLI::App& program, Run& chosen);
 void add_people(CLI::App& program, Run& chosen);

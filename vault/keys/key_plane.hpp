@@ -138,6 +138,8 @@ struct PlaneStatus {
     std::vector<KeeperStatus> keepers;
     std::size_t waiting = 0;  // revocations not final yet
 };
+// True if two keepers lie on one file system, so that they are lost together.
+[[nodiscard]] bool shares_device(const PlaneStatus& status);
 
 struct PlaneOptions {
     std::vector<std::filesystem::path> keepers;  // two or more directories
