@@ -109,10 +109,12 @@ void Core::start(const VaultOptions& options) {
     resume_revocations();
     {
         const auto view = store->read();
+        publisher->load_keys(read_log_key(*view));  // a key being retired is dead by now
         clients->load(*view);
         policies->load(*view, now());
     }
     rebuild_index(options.index_threads);
+    write_state_record();  // the log's head is signed before anybody asks for it
     house_ = std::thread([this] { keep_house(); });
 }
 
@@ -121,6 +123,7 @@ void Core::stop() noexcept {
     house_wakes_.notify_all();
     if (house_.joinable()) house_.join();
     plane->stop();  // no more callbacks into the committer
+    if (tiles_) tiles_->stop();
     if (committer_) committer_->stop();
 }
 
@@ -181,12 +184,20 @@ void Core::accept_rollback(const store::ReadView& view) {
     rolled_back_ = is_behind || is_fork;
     if (rolled_back_) {
         own.generation = std::max(own.generation, known.generation) + 1;
-        plane->write_state_record(own);  // before the data plane writes anything
+        lost_tail_ = known;
+        // Before the data plane writes anything. Size and root stay those of the lost tail until
+        // the entry that cites them is durable: a crash between the two must not forget them.
+        keys::StateRecord accepted = known;
+        accepted.generation = own.generation;
+        accepted.sequence = own.sequence;
+        plane->write_state_record(accepted);
+        recorded_state_ = accepted;
+    } else {
+        recorded_state_ = known;
     }
     generation_ = own.generation;
     sequence_ = own.sequence;
     state_ = own;
-    recorded_state_ = rolled_back_ ? own : known;
 }
 
 void Core::start_committer() {
@@ -195,12 +206,9 @@ void Core::start_committer() {
     hook.committed = [this](bool is_committed) { end_group(is_committed); };
     committer_ =
         std::make_unique<Committer>(*store, std::vector{std::move(hook)}, Committer::Limits{});
-    committer_->run([this](store::WriteView& view) {
-        PendingEntry entry;
-        entry.entry.action = rolled_back_ ? audit::Action::rollback_accepted : audit::Action::start;
-        entry.entry.time = now();
-        append(view, entry);
-    });
+    publisher = std::make_unique<LogPublisher>(*plane, generation_);
+    committer_->run([this](store::WriteView& view) { append_start_entries(view); });
+    tiles_ = std::make_unique<TileBuilder>(*store, *committer_, [this] { return log_->size(); });
 }
 
 void Core::resume_revocations() {
@@ -353,7 +361,7 @@ std::optional<std::uint64_t> Core::take_audit_number(store::WriteView& view,
 }
 
 void Core::append_as(store::WriteView& view, PendingEntry& pending, const crypto::SubKey* key) {
-    pending.entry.pseudonym = {};
+    if (pending.subject) pending.entry.pseudonym = {};  // of a run before
     const auto number = key != nullptr ? take_audit_number(view, *pending.subject) : std::nullopt;
     if (number) pending.entry.pseudonym = audit::pseudonym_of(*key, *number);
     log_->append(pending.entry);

@@ -12,11 +12,13 @@
 #include "vault/backup.hpp"
 #include "vault/committer.hpp"
 #include "vault/keys/leaf_cache.hpp"
+#include "vault/log_publisher.hpp"
 #include "vault/meta_rows.hpp"
 #include "vault/people/match_limit.hpp"
 #include "vault/people/people.hpp"
 #include "vault/people/subject_index.hpp"
 #include "vault/policies.hpp"
+#include "vault/tile_builder.hpp"
 #include "vault/vault.hpp"
 
 // What the verbs of vault.hpp share: the open store, key plane, policy, clients, log and index,
@@ -124,8 +126,11 @@ public:
     // is held on this one. Throws what the work or the commit throws.
     void run_raw(Committer::Work work) { committer_->run(std::move(work)); }
 
-    // Tells the keepers how far the data plane is. Throws Fault{storage}.
+    // Tells the keepers how far the data plane is, and publishes the head of the log that they
+    // know then: it covers every commit that ended before this call. Throws Fault{storage}.
     void record_state() { write_state_record(); }
+    // Entries of the log as of the last commit.
+    [[nodiscard]] std::uint64_t log_size() const noexcept { return log_->size(); }
     [[nodiscard]] VaultStatus status() const;
     // Erasure rows, from the store.
     [[nodiscard]] std::optional<ErasureRow> find_erasure(const keys::RequestId& id) const;
@@ -140,6 +145,7 @@ public:
     std::unique_ptr<people::People> people;
     std::unique_ptr<Clients> clients;
     std::unique_ptr<Policies> policies;
+    std::unique_ptr<LogPublisher> publisher;
     people::SubjectIndex index;
     people::MatchLimit match_limit;
 
@@ -168,6 +174,7 @@ private:
     void open_store(const VaultOptions& options);
     void accept_rollback(const store::ReadView& view);
     void start_committer();
+    void append_start_entries(store::WriteView& view);
     void resume_revocations();
     void rebuild_index(unsigned thread_count);
     void index_range(keys::SubjectNumber from, keys::SubjectNumber to);
@@ -207,6 +214,7 @@ private:
     mutable std::mutex state_mutex_;
     keys::StateRecord state_;           // as of the last commit
     keys::StateRecord recorded_state_;  // as of the last write to the keepers
+    keys::StateRecord lost_tail_;       // what they knew before an accepted rollback
     std::uint64_t sequence_ = 0;        // of the transaction under way: committer's thread
 
     std::mutex forget_mutex_;
@@ -221,6 +229,7 @@ private:
     std::condition_variable house_wakes_;
     std::thread house_;
     std::unique_ptr<Committer> committer_;
+    std::unique_ptr<TileBuilder> tiles_;
 };
 
 }  // namespace oubliette

@@ -5,6 +5,7 @@
 
 #include "crypto/byte_io.hpp"
 #include "vault/clock.hpp"
+#include "vault/function_ref.hpp"
 #include "vault/keys/key_plane.hpp"
 #include "vault/store/store.hpp"
 
@@ -82,6 +83,10 @@ void write_erasure(store::WriteView& view, const ErasureRow& row);
                                                      const keys::RequestId& id);
 void write_queued(store::WriteView& view, const QueueRow& row);
 void remove_queued(store::WriteView& view, const keys::RequestId& id);
+// Every row in order of request ids; nullopt for one that is damaged or lacks a piece.
+void visit_erasures(const store::ReadView& view,
+                    FunctionRef<void(std::optional<ErasureRow> row)> visit);
+void visit_queue(const store::ReadView& view, FunctionRef<void(std::optional<QueueRow> row)> visit);
 // In order of request ids.
 [[nodiscard]] std::vector<QueueRow> read_queue(const store::ReadView& view);
 

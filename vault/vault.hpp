@@ -9,9 +9,12 @@
 #include <variant>
 #include <vector>
 
+#include "vault/audit/entry.hpp"
+#include "vault/audit/tiles.hpp"
 #include "vault/clients.hpp"
 #include "vault/erasure_rows.hpp"
 #include "vault/keys/key_plane.hpp"
+#include "vault/policy/diff.hpp"
 #include "vault/policy/gate.hpp"
 #include "vault/policy/transform.hpp"
 #include "vault/policy/value.hpp"
@@ -244,6 +247,14 @@ public:
     // ---- Policy.
     [[nodiscard]] std::shared_ptr<const policy::Gate> gate() const;  // in force now
     [[nodiscard]] std::optional<std::string> policy_version(std::uint16_t version) const;
+    // What publishing `json` would change for people, and what forbids it. Publishes nothing.
+    struct PolicyDiff {
+        std::uint16_t from = 0;  // the newest version
+        std::uint16_t to = 0;    // 0: `json` is no policy
+        std::vector<policy::Change> changes;
+        std::vector<policy::Finding> findings;
+    };
+    [[nodiscard]] PolicyDiff diff_policy(std::string_view json) const;
     struct PublishAnswer {
         std::uint16_t version;
         std::vector<policy::Finding> findings;  // errors: nothing was published
@@ -257,6 +268,36 @@ public:
     void enrol_client(const Caller& caller, const NewClient& client, Done<ApiKey> done);
     void revoke_client(const Caller& caller, std::string_view name, Done<bool> done);
     [[nodiscard]] std::vector<ClientRow> list_clients() const;
+
+    // ---- The audit log, as outsiders verify it (audit/checkpoint.hpp, audit/tiles.hpp). Entries
+    // hold no personal data. All throw Fault{corrupt} and Fault{storage}.
+    // The newest signed checkpoint, at most some seconds old; empty until the keepers know one.
+    [[nodiscard]] std::string log_checkpoint() const;
+    // What to pin, as vkeys: the newest first.
+    [[nodiscard]] std::vector<std::string> log_keys() const;
+    // Bytes of a tile, or of the entry bundle below a tile of level 0, as tlog-tiles has them.
+    // Refuses: not_found (not there yet in the published checkpoint).
+    [[nodiscard]] Result<Bytes> log_tile(const audit::TileName& name) const;
+    [[nodiscard]] Result<Bytes> log_entry_bundle(const audit::TileName& name) const;
+    // At most `count` entries from `from` on, up to the last commit.
+    [[nodiscard]] std::vector<audit::Entry> log_entries(std::uint64_t from,
+                                                        std::size_t count) const;
+    struct LogProof {
+        std::uint64_t size = 0;  // of the tree that the proof leads to
+        crypto::Hash root{};
+        std::vector<crypto::Hash> hashes;
+    };
+    // That entry `index` is in the log of `size` entries; that the log of `size` extends the one of
+    // `old_size`. nullopt: the published size. Refuses: not_found (nothing to prove there).
+    [[nodiscard]] Result<LogProof> prove_entry(std::uint64_t index,
+                                               std::optional<std::uint64_t> size) const;
+    [[nodiscard]] Result<LogProof> prove_growth(std::uint64_t old_size,
+                                                std::optional<std::uint64_t> size) const;
+    // A new signing key beside the present one; both sign until the older one is retired. Answers
+    // with the new vkey. Refuses: wrong_state (an older key still signs: retire it first).
+    void rotate_log_key(const Caller& caller, Done<std::string> done);
+    // Destroys the older key. Refuses: wrong_state (there is none).
+    void retire_log_key(const Caller& caller, Done<bool> done);
 
     // ---- System.
     [[nodiscard]] VaultStatus status() const;

@@ -94,7 +94,7 @@ enum class RegisterKind : std::uint8_t {
     name_id = 3,          // next id of a dictionary; key: tenant, dictionary kind, 0
     client_number = 4,    // highest number given; key: tenant, 0, 0
     api_key_number = 5,   // the same
-    policy_version = 6,   // floor
+    policy_version = 6,   // mark of the newest version (vault/policies.hpp)
     kid = 7,              // key: tenant, system kind, recipient
     next_bank = 8,        // key: tenant, class, 0
     term = 9,             // key: 0, 0, 0
