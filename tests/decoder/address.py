@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from .reading import Reader, check
 
-TOKEN, INDEX, CLIENT, API_KEY = 1, 3, 4, 5  # kinds of system leaves (keys/registry.hpp)
+TOKEN, INDEX, CLIENT, API_KEY, AUDIT_SIGN = 1, 3, 4, 5, 7  # kinds of system leaves
 PEOPLE, HANDLES = 1, 2                      # classes
 OPEN_DAY, HOLD_DAY = 0xFFFF, 0xFFFE
 ITEM_COUNT_MAX = 275_119

@@ -199,6 +199,20 @@ class Whole(DecoderTest):
             unknown = {e.action for e in about[None] if any(e.pseudonym)}
             self.assertEqual(unknown, {"put", "consent_grant"})  # of the erased person
 
+    def test_the_signed_head_of_the_log_is_one_of_its_roots(self):
+        with self.open() as vault:
+            generation, size, root = vault.open_checkpoint(self.story.checkpoint)
+            self.assertEqual(generation, 0)
+            self.assertGreater(size, 0)
+            self.assertEqual(vault.log.roots[size], root)
+            other = self.story.checkpoint.replace(f"\n{size}\n", f"\n{size + 1}\n")
+            with self.assertRaises(Damaged):
+                vault.open_checkpoint(other)
+
+    def test_the_log_has_tiles(self):
+        with self.open() as vault:
+            self.assertIn(bytes(9), vault.rows["tiles"])
+
     def test_values_whose_end_is_known_are_listed_by_day(self):
         with self.open() as vault:
             self.assertEqual(len(vault.expiry), story.ITEM_COUNT)

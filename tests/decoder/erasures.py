@@ -10,7 +10,8 @@ from .reading import Reader, check
 
 EFFECTIVE, FINAL = 1, 2
 SCOPES = {1: "subject", 2: "field", 3: "category", 4: "consent", 5: "client", 6: "token_key",
-          7: "superseded"}
+          7: "superseded", 8: "retention_day", 9: "region", 10: "recipient", 11: "bank",
+          12: "tenant"}
 
 
 class Acknowledgement(NamedTuple):

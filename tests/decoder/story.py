@@ -17,6 +17,7 @@ FIELDS = {
     "industry": lambda n: "steel",
     "address": lambda n: {"lines": [f"{n} Long Road"], "city": "Shanghai", "country": "CN"},
 }
+LOG_ENTRIES_MIN = 256
 ITEM_COUNT = 60  # chat texts of one person: more items than the first area holds
 
 
@@ -36,10 +37,12 @@ class Story:
         for number in range(PEOPLE):
             self._store(number)
         self._many_items()
+        self._read_much()
         self.revoked = self._revoke_a_client()
         self._back_up()
         self._revoke()
         self.random_token = self._random_token()
+        self.checkpoint = None
         assert self.vault.stop() == 0
 
     def _ok(self, answer):
@@ -65,6 +68,17 @@ class Story:
         self._ok(self.vault.request("POST", "/v1/tokenize", {"items": [
             {"subject": subject, "field": "order_info", "value": order}], "purpose": "provide"}))
         self.fields[subject].update(chat_text=texts, order_info=[order])
+
+    def _read_much(self):
+        """Enough entries for a tile of the log."""
+        for _ in range(LOG_ENTRIES_MIN // len(self.tokens) + 1):
+            self._ok(self.vault.detokenize(*self.tokens.values()))
+
+    def _checkpoint(self):
+        """The newest signed head of the log."""
+        answer = self.vault.request("GET", "/v1/audit/checkpoint", key=None)
+        assert answer.status == 200, answer.body
+        return answer.body.decode()
 
     def _revoke_a_client(self):
         name = "short-lived"

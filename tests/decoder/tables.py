@@ -10,7 +10,7 @@ from .primitives import VALUE, open_box, sha256, subkey
 from .reading import Reader, check
 
 NAME_KINDS = {"field": 1, "purpose": 2, "recipient": 3, "slot": 4, "region": 5, "category": 6}
-META = {b"format", b"vault", b"tenant", b"sequence", b"ready", b"log"}
+META = {b"format", b"vault", b"tenant", b"sequence", b"ready", b"log", b"log_key"}
 CLIENT_RECORD = 0x0A
 
 
@@ -20,10 +20,12 @@ class Meta(NamedTuple):
     generation: int
     sequence: int
     log: bytes
+    log_kid: int  # of the newest key that signs heads of the log
 
 
 class Policy(NamedTuple):
     published: int
+    digest: bytes
     document: dict
 
 
@@ -45,7 +47,7 @@ def decode_meta(rows):
     check(rows[b"ready"] == b"\x01", "meta: init did not end")
     check(len(rows[b"vault"]) == 16, "meta: no vault id")
     return Meta(rows[b"vault"], rows[b"tenant"].decode(), *struct.unpack("<IQ", rows[b"sequence"]),
-                rows[b"log"])
+                rows[b"log"], *struct.unpack("<H", rows.get(b"log_key", bytes(2))))
 
 
 def decode_names(rows):
@@ -77,7 +79,7 @@ def decode_policies(rows):
     for version, (published, digest) in heads.items():
         text = b"".join(texts[version])
         check(sha256(text) == digest, f"policies: version {version} is damaged")
-        policies[version] = Policy(published, json.loads(text))
+        policies[version] = Policy(published, digest, json.loads(text))
         check(policies[version].document["policy"]["version"] == version,
               "policies: a text of another version")
     return policies

@@ -5,7 +5,7 @@ import pathlib
 import struct
 
 from . import address, people
-from .audit import Log
+from .audit import Log, open_checkpoint
 from .erasures import EFFECTIVE, decode_erasure, decode_queued, join_pieces, verify
 from .keeper import STORE_FILES, Keeper
 from .lmdb_file import LmdbFile
@@ -16,14 +16,14 @@ from .tables import (META, NAME_KINDS, decode_client, decode_expiry, decode_meta
 
 TENANT = 1
 TABLES = {"meta", "people", "names", "policies", "clients", "audit", "erasures", "queue", "expiry",
-          "requests"}
+          "requests", "tiles"}
 FILES = {"vault.json", "store", "tls", "staging"}  # staging: empty but during a backup
 ACTIVE = 2            # status of a member
 SUBSET_ITEMS_MAX = 12  # dead items of one person of which every subset is tried
 
 # Registers (vault/keys/key_plane.hpp): what they count.
 PERSON_LEASE, NAME_ID, CLIENT_NUMBER, POLICY_VERSION, NEXT_BANK, TERM = 1, 3, 4, 6, 8, 9
-REGISTERS = range(1, 11)
+REGISTERS = range(1, 15)
 
 # What the log says when an erasure of a scope is accepted.
 SCOPE_ACTIONS = {"subject": "erase_accepted", "field": "delete_field"}
@@ -105,6 +105,8 @@ class Vault:
         if not self.meta or not self.policies:
             return  # the rest is checked against these
         self.log = self._try("audit", Log, self.rows["audit"], self.meta.log)
+        for key, row in self.rows["tiles"].items() if self.log else ():
+            self._try("tiles", self.log.check_tile, key, row)
         self._read_clients()
         self._read_people()
         self._read_expiry()
@@ -135,6 +137,12 @@ class Vault:
 
     def is_erased(self, local):
         return self.keeper.is_dead(address.person(TENANT, local))
+
+    def open_checkpoint(self, note):
+        """(generation, size, root) of a signed head of this log."""
+        leaf = self.tree.find(address.system(0, address.AUDIT_SIGN, 0, self.meta.log_kid))
+        check(leaf is not None, "the key of the log is dead")
+        return open_checkpoint(note, self.meta.vault, leaf)
 
     def field_types(self):
         """{field number: type} of the newest policy."""
@@ -270,8 +278,9 @@ class Vault:
               "a person's number that was never leased")
         check(all(client <= registers[CLIENT_NUMBER, TENANT, 0, 0] for client in self.clients),
               "a client's number that was never given")
-        check(registers[POLICY_VERSION, TENANT, 0, 0] <= max(self.policies),
-              "the newest policy is missing")
+        newest = max(self.policies)
+        mark = newest << 48 | int.from_bytes(self.policies[newest].digest[:6], "big")
+        check(registers[POLICY_VERSION, TENANT, 0, 0] == mark, "the newest policy is another one")
         check(registers[TERM, 0, 0, 0] >= self.keeper.head.term, "a term that nobody took")
         for (kind, _), number in self.names.items():
             check(number < registers[NAME_ID, TENANT, NAME_KINDS[kind], 0],
