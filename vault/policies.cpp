@@ -230,6 +230,13 @@ std::optional<std::string> Policies::text_of(std::uint16_t version) const {
     return found->second.gate->document().json;
 }
 
+std::optional<std::uint16_t> Policies::find_id(const store::ReadView& view, NameKind kind,
+                                               std::string_view name) {
+    const auto id = view.get(Tables::kNames, name_key(kind, name));
+    if (!id) return std::nullopt;
+    return ByteReader{*id}.le16();
+}
+
 Policies::Draft Policies::check(std::string_view json, std::string_view tenant, Timestamp now,
                                 bool first) const {
     auto outcome = policy::parse_document(json);
