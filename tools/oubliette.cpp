@@ -24,6 +24,7 @@ void add_verbs(CLI::App& program, Run& chosen) {
     add_restore(program, chosen);
     add_forensic(program, chosen);
     add_status(program, chosen);
+    add_doctor(program, chosen);
     // Those who use it.
     add_tokenize(program, chosen);
     add_detokenize(program, chosen);
