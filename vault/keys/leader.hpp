@@ -132,6 +132,8 @@ private:
     void judge_place(Place& place, const Members& members, bool is_expelled);
     void adopt_members(const Members& members, std::uint64_t epoch);
     void retire_expelled();
+    void forget(Place& place, const std::string& trouble);
+    void undo_unfinished();
     void forget_superfluous();
     void promote_joined();
     [[nodiscard]] bool is_in_sync(const KeeperId& id) const;

@@ -212,6 +212,7 @@ void Leader::join(Place place, const std::optional<KeeperId>& replaces) {
     // It is filled now, or, if a keeper went away just now, when that one is back.
     const std::lock_guard lock{memory_mutex_};
     reconcile_places();
+    forget_superfluous();
 }
 
 // ---- Expel

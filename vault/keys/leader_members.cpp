@@ -128,24 +128,21 @@ void Leader::judge_place(Place& place, const Members& members, bool is_expelled)
     const Member* const member = find_member(members, *place.id);
     const bool was_expelled_here = member != nullptr && member->status == MemberStatus::expelled;
     if (is_expelled || was_expelled_here) {
-        refuse(place, "this keeper was expelled" +
+        forget(place, "this keeper was expelled" +
                           (was_expelled_here ? " at epoch " + text_of_epoch(*member)
                                              : std::string{" by another one"}) +
                           " and may not come back: remove its directory, or empty it and enrol it "
                           "as a new keeper");
-        const std::lock_guard lock{mutex_};
-        place.is_forgotten = true;
         return;
     }
     if (member != nullptr) {
         remove_durably(place.directory / kJoiningMark);
         return;
     }
-    const bool is_unfinished = std::filesystem::exists(place.directory / kJoiningMark);
-    refuse(place, is_unfinished ? "its enrolment was cut off before it was registered: enrol it "
-                                  "again"
-                                : "it is not registered in this vault: empty its directory and "
-                                  "enrol it, or name another one");
+    // One that was never registered is undone, once it is closed.
+    refuse(place,
+           "it is not registered in this vault: empty its directory and enrol it, or name another "
+           "one");
     close(place);
 }
 
@@ -197,22 +194,35 @@ void Leader::retire_expelled() {
     }
 }
 
-// When every registered keeper is there, the other directories of the configuration hold none.
+// What an enrolment left that was cut off before any keeper knew of it. The mark goes before the
+// first page comes, so nothing is lost with it.
+void Leader::undo_unfinished() {
+    for (Place& place : places_) {
+        const bool is_unfinished =
+            !place.keeper && std::filesystem::exists(place.directory / kJoiningMark);
+        if (!is_unfinished) continue;
+        wipe_keeper(place.directory, kJoiningMark);
+        forget(
+            place,
+            "its enrolment was cut off before it was registered, and was undone: enrol it again");
+    }
+}
+
+// When every registered keeper is there, the directories that did not open hold none.
 void Leader::forget_superfluous() {
     if (!is_everyone_in_sync()) return;
     for (Place& place : places_) {
-        if (place.keeper || place.is_in_sync) continue;
-        const bool is_unfinished = std::filesystem::exists(place.directory / kJoiningMark);
-        if (is_unfinished) wipe_keeper(place.directory, kJoiningMark);
-        if (!is_unfinished && place.is_refused) continue;
-        const std::lock_guard lock{mutex_};
-        place.is_refused = true;
-        place.is_forgotten = true;
-        place.trouble = is_unfinished
-                            ? "its enrolment was cut off before it was registered, and was undone"
-                            : "no registered keeper is missing, so it is not one of them: it was "
-                              "taken out of the configuration";
+        if (place.keeper || place.is_refused) continue;
+        forget(place,
+               "no registered keeper is missing, so it is not one of them: it was taken out of the "
+               "configuration");
     }
+}
+
+void Leader::forget(Place& place, const std::string& trouble) {
+    refuse(place, trouble);
+    const std::lock_guard lock{mutex_};
+    place.is_forgotten = true;
 }
 
 // A keeper that was filled becomes active. If that fails it is tried again at the next look.

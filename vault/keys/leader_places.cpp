@@ -103,6 +103,7 @@ void Leader::start() {
     {
         const std::lock_guard lock{memory_mutex_};
         reconcile_places();
+        undo_unfinished();
         forget_superfluous();
     }
     if (directories() != options_.keepers) tell_directories();
