@@ -58,6 +58,10 @@ PlaneStatus Leader::status() const {
         out.hash = head_.hash;
         out.waiting = queue_.size() + running_count_ + waiting_count_;
         out.scrub = scrub_;
+        const auto scrubbed = registers_.find({RegisterKind::scrub_time, kVaultTenant, 0, 0});
+        if (scrubbed != registers_.end()) {
+            out.scrub.finished = {static_cast<std::uint32_t>(scrubbed->second)};
+        }
         others = members_;
         for (const Place& place : places_) {
             KeeperStatus status;
