@@ -44,6 +44,7 @@ constexpr std::array kRoutes{
           Operation::erase_subject,
           {"purpose"}},
     Route{Method::get, "/v1/erasures/{id}", kErasureReaders, Operation::get_erasure},
+    Route{Method::get, "/v1/receipts/keys", kOpen, Operation::get_receipt_keys},
     Route{Method::get, "/v1/policy", kOpen, Operation::get_policy},
     Route{Method::get, "/v1/policy/versions/{version}", kOpen, Operation::get_policy_version},
     Route{Method::post, "/v1/policy/lint", kPolicyAdmin, Operation::lint_policy},
@@ -241,6 +242,7 @@ std::string_view name_of(Operation operation) noexcept {
     case Operation::list_consents: return "list_consents";
     case Operation::erase_subject: return "erase_subject";
     case Operation::get_erasure: return "get_erasure";
+    case Operation::get_receipt_keys: return "get_receipt_keys";
     case Operation::get_policy: return "get_policy";
     case Operation::get_policy_version: return "get_policy_version";
     case Operation::lint_policy: return "lint_policy";

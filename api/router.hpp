@@ -31,6 +31,7 @@ enum class Operation : std::uint8_t {
     list_consents,
     erase_subject,
     get_erasure,
+    get_receipt_keys,
     get_policy,
     get_policy_version,
     lint_policy,

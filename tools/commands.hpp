@@ -18,6 +18,7 @@ namespace oubliette::tools {
 
 using Run = std::function<Exit()>;
 
+void add_audit(CLI::App& program, Run& chosen);
 void add_backup(CLI::App& program, Run& chosen);
 void add_client(CLI::App& program, Run& chosen);
 void add_demo(CLI::App& program, Run& chosen);
@@ -28,6 +29,7 @@ void add_forensic(CLI::App& program, Run& chosen);
 void add_init(CLI::App& program, Run& chosen);
 void add_people(CLI::App& program, Run& chosen);
 void add_policy(CLI::App& program, Run& chosen);
+void add_receipt(CLI::App& program, Run& chosen);
 void add_restore(CLI::App& program, Run& chosen);
 void add_serve(CLI::App& program, Run& chosen);
 void add_status(CLI::App& program, Run& chosen);

@@ -32,6 +32,8 @@ void add_verbs(CLI::App& program, Run& chosen) {
     // Those who govern it.
     add_client(program, chosen);
     add_policy(program, chosen);
+    add_audit(program, chosen);
+    add_receipt(program, chosen);
     // To try it.
     add_demo(program, chosen);
     add_people(program, chosen);

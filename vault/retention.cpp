@@ -256,9 +256,8 @@ void Retention::destroy(const people::Bucket& bucket) {
             view.use_reserve();
             write_queued(view, revoking.row);
             PendingEntry entry;
-            entry.entry.action = audit::Action::retention_end;
             entry.entry.time = core_.now();
-            entry.entry.object = audit::retention_object(bucket.retention_class, bucket.day);
+            audit::cite(audit::EndedDay{bucket.retention_class, bucket.day}, entry.entry);
             core_.append_entry(view, entry);
         },
         revoking);

@@ -83,6 +83,7 @@ inline constexpr std::string_view kExpose[] = {
     "vault/tokens/pointer_token.cpp",
     // The restore drill: rows opened with a keeper's keys.
     "vault/drill.cpp",
+    "vault/backup_signature.cpp",
     "vault/drill_keys.cpp",
     // Values between JSON and their canonical form.
     "vault/policy/normalise.cpp",

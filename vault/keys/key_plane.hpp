@@ -85,6 +85,7 @@ struct Finality {
     crypto::Hash hash_after{};
     std::vector<Acknowledgement> acknowledgements;  // one per registered keeper
     std::vector<ChainRow> chain;      // rows from `epoch` to the latest acknowledged one
+    Bytes members;                    // member list (records.hpp) as of the last of these rows
     std::uint64_t request_index = 0;  // of the request among those under the request root
     std::uint64_t request_count = 0;
     std::vector<crypto::Hash> request_proof;
