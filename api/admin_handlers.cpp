@@ -28,6 +28,21 @@ void write_findings(JsonWriter& json, const std::vector<policy::Finding>& findin
     json.end_array();
 }
 
+void write_change(JsonWriter& json, const policy::Change& change) {
+    json.begin_object()
+        .member("kind", policy::word_of(change.kind))
+        .member("clause", policy::clause_of(change.kind))
+        .member("pointer", change.pointer)
+        .member("object", change.object)
+        .member("text", change.text)
+        .key("asks_again")
+        .boolean(change.asks_again)
+        .key("purposes")
+        .begin_array();
+    for (const std::string& purpose : change.purposes) json.string(purpose);
+    json.end_array().end_object();
+}
+
 void write_client(JsonWriter& json, const ClientRow& row, const policy::Gate* gate) {
     json.begin_object().member("id", row.name);
     const auto recipient = gate == nullptr ? std::string_view{} : gate->name_of(row.recipient);
@@ -118,6 +133,21 @@ void handle_lint_policy(const CallPtr& call) {
     JsonWriter json{buffer};
     json.begin_object();
     write_findings(json, findings);
+    json.end_object();
+    call->answer(200, buffer);
+}
+
+void handle_diff_policy(const CallPtr& call) {
+    const auto diff = call->vault.diff_policy(text_of(call->request().body.expose()));
+    WipedBuffer buffer;
+    JsonWriter json{buffer};
+    json.begin_object();
+    if (diff.from != 0) json.key("from").integer(std::uint64_t{diff.from});
+    if (diff.to != 0) json.key("to").integer(std::uint64_t{diff.to});
+    json.key("changes").begin_array();
+    for (const policy::Change& change : diff.changes) write_change(json, change);
+    json.end_array();
+    write_findings(json, diff.findings);
     json.end_object();
     call->answer(200, buffer);
 }

@@ -81,6 +81,7 @@ void handle_get_erasure(const CallPtr& call);
 void handle_get_policy(const CallPtr& call);
 void handle_get_policy_version(const CallPtr& call);
 void handle_lint_policy(const CallPtr& call);
+void handle_diff_policy(const CallPtr& call);
 void handle_publish_policy(const CallPtr& call);
 void handle_decide(const CallPtr& call);
 void handle_list_clients(const CallPtr& call);

@@ -44,6 +44,7 @@ constexpr std::array kRoutes{
     Route{Method::get, "/v1/policy", kOpen, Operation::get_policy},
     Route{Method::get, "/v1/policy/versions/{version}", kOpen, Operation::get_policy_version},
     Route{Method::post, "/v1/policy/lint", kPolicyAdmin, Operation::lint_policy},
+    Route{Method::post, "/v1/policy/diff", kPolicyAdmin, Operation::diff_policy},
     Route{Method::post, "/v1/policy/publish", kPolicyAdmin, Operation::publish_policy},
     Route{Method::post, "/v1/decide", kDeciders, Operation::decide},
     Route{Method::get, "/v1/clients", kPolicyAdmin, Operation::list_clients},
@@ -218,6 +219,7 @@ std::string_view name_of(Operation operation) noexcept {
     case Operation::get_policy: return "get_policy";
     case Operation::get_policy_version: return "get_policy_version";
     case Operation::lint_policy: return "lint_policy";
+    case Operation::diff_policy: return "diff_policy";
     case Operation::publish_policy: return "publish_policy";
     case Operation::decide: return "decide";
     case Operation::list_clients: return "list_clients";

@@ -34,6 +34,7 @@ enum class Operation : std::uint8_t {
     get_policy,
     get_policy_version,
     lint_policy,
+    diff_policy,
     publish_policy,
     decide,
     list_clients,

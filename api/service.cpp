@@ -35,6 +35,7 @@ void dispatch(const CallPtr& call) {
     case Operation::get_policy: return handle_get_policy(call);
     case Operation::get_policy_version: return handle_get_policy_version(call);
     case Operation::lint_policy: return handle_lint_policy(call);
+    case Operation::diff_policy: return handle_diff_policy(call);
     case Operation::publish_policy: return handle_publish_policy(call);
     case Operation::decide: return handle_decide(call);
     case Operation::list_clients: return handle_list_clients(call);

@@ -29,6 +29,16 @@ std::optional<std::string> Vault::policy_version(std::uint16_t version) const {
     return core_->policies->text_of(version);
 }
 
+Vault::PolicyDiff Vault::diff_policy(std::string_view json) const {
+    auto draft = core_->policies->check(json, core_->tenant_name, core_->now(), false);
+    PolicyDiff answer;
+    answer.from = draft.newest;
+    if (draft.document) answer.to = draft.document->head.version;
+    answer.changes = std::move(draft.changes);
+    answer.findings = std::move(draft.findings);
+    return answer;
+}
+
 void Vault::publish_policy(const Caller& caller, std::string_view json, Done<PublishAnswer> done) {
     struct Outcome {
         PublishAnswer answer;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "crypto/kdf.hpp"
+#include "vault/retention.hpp"
 #include "vault/tables.hpp"
 
 namespace oubliette {
@@ -109,18 +110,24 @@ void Core::start(const VaultOptions& options) {
     resume_revocations();
     {
         const auto view = store->read();
+        publisher->load_keys(read_log_key(*view));  // a key being retired is dead by now
         clients->load(*view);
         policies->load(*view, now());
     }
     rebuild_index(options.index_threads);
+    write_state_record();  // the log's head is signed before anybody asks for it
     house_ = std::thread([this] { keep_house(); });
+    retention = std::make_unique<Retention>(*this);
+    retention->start();
 }
 
 void Core::stop() noexcept {
     stopping_ = true;
     house_wakes_.notify_all();
     if (house_.joinable()) house_.join();
+    if (retention) retention->stop();  // it waits for the plane
     plane->stop();  // no more callbacks into the committer
+    if (tiles_) tiles_->stop();
     if (committer_) committer_->stop();
 }
 
@@ -181,12 +188,20 @@ void Core::accept_rollback(const store::ReadView& view) {
     rolled_back_ = is_behind || is_fork;
     if (rolled_back_) {
         own.generation = std::max(own.generation, known.generation) + 1;
-        plane->write_state_record(own);  // before the data plane writes anything
+        lost_tail_ = known;
+        // Before the data plane writes anything. Size and root stay those of the lost tail until
+        // the entry that cites them is durable: a crash between the two must not forget them.
+        keys::StateRecord accepted = known;
+        accepted.generation = own.generation;
+        accepted.sequence = own.sequence;
+        plane->write_state_record(accepted);
+        recorded_state_ = accepted;
+    } else {
+        recorded_state_ = known;
     }
     generation_ = own.generation;
     sequence_ = own.sequence;
     state_ = own;
-    recorded_state_ = rolled_back_ ? own : known;
 }
 
 void Core::start_committer() {
@@ -195,12 +210,9 @@ void Core::start_committer() {
     hook.committed = [this](bool is_committed) { end_group(is_committed); };
     committer_ =
         std::make_unique<Committer>(*store, std::vector{std::move(hook)}, Committer::Limits{});
-    committer_->run([this](store::WriteView& view) {
-        PendingEntry entry;
-        entry.entry.action = rolled_back_ ? audit::Action::rollback_accepted : audit::Action::start;
-        entry.entry.time = now();
-        append(view, entry);
-    });
+    publisher = std::make_unique<LogPublisher>(*plane, generation_);
+    committer_->run([this](store::WriteView& view) { append_start_entries(view); });
+    tiles_ = std::make_unique<TileBuilder>(*store, *committer_, [this] { return log_->size(); });
 }
 
 void Core::resume_revocations() {
@@ -213,9 +225,7 @@ void Core::resume_revocations() {
         committer_->run([&](store::WriteView& view) {
             view.use_reserve();
             write_queued(view, rows.back());
-            const bool has_receipt = revocation.scope == keys::RevocationScope::subject ||
-                                     revocation.scope == keys::RevocationScope::field;
-            if (!has_receipt || read_erasure(view, revocation.id)) return;
+            if (!has_receipt(revocation.scope) || read_erasure(view, revocation.id)) return;
             ErasureRow erasure;
             erasure.id = revocation.id;
             erasure.scope = revocation.scope;
@@ -264,6 +274,12 @@ Result<keys::SubjectNumber> Core::find_number(const store::ReadView& view,
     return found;
 }
 
+std::uint16_t Core::kid_of(keys::SystemKind kind, policy::RecipientId recipient) const {
+    return static_cast<std::uint16_t>(
+        plane->read_register({keys::RegisterKind::kid, tenant, static_cast<std::uint16_t>(kind),
+                              static_cast<std::uint16_t>(recipient)}));
+}
+
 std::optional<tokens::TokenKeys> Core::token_keys(policy::RecipientId recipient,
                                                   std::uint16_t kid) const {
     const auto leaf =
@@ -277,9 +293,10 @@ std::optional<tokens::TokenKeys> Core::token_keys(policy::RecipientId recipient,
 }
 
 policy::PseudonymKey Core::pseudonym_key(policy::RecipientId recipient) const {
-    const auto leaf = leaves->get(
-        keys::system_path(tenant, static_cast<std::uint8_t>(keys::SystemKind::pseudonym),
-                          static_cast<std::uint16_t>(recipient), 0));
+    constexpr auto kKind = keys::SystemKind::pseudonym;
+    const auto leaf = leaves->get(keys::system_path(
+        tenant, static_cast<std::uint8_t>(kKind), static_cast<std::uint16_t>(recipient),
+        kid_of(kKind, recipient)));
     if (leaf.state != NodeState::whole) {
         throw Fault{FaultKind::corrupt, "a pseudonym key cannot be derived"};
     }
@@ -353,7 +370,7 @@ std::optional<std::uint64_t> Core::take_audit_number(store::WriteView& view,
 }
 
 void Core::append_as(store::WriteView& view, PendingEntry& pending, const crypto::SubKey* key) {
-    pending.entry.pseudonym = {};
+    if (pending.subject) pending.entry.pseudonym = {};  // of a run before
     const auto number = key != nullptr ? take_audit_number(view, *pending.subject) : std::nullopt;
     if (number) pending.entry.pseudonym = audit::pseudonym_of(*key, *number);
     log_->append(pending.entry);

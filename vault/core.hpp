@@ -12,11 +12,13 @@
 #include "vault/backup.hpp"
 #include "vault/committer.hpp"
 #include "vault/keys/leaf_cache.hpp"
+#include "vault/log_publisher.hpp"
 #include "vault/meta_rows.hpp"
 #include "vault/people/match_limit.hpp"
 #include "vault/people/people.hpp"
 #include "vault/people/subject_index.hpp"
 #include "vault/policies.hpp"
+#include "vault/tile_builder.hpp"
 #include "vault/vault.hpp"
 
 // What the verbs of vault.hpp share: the open store, key plane, policy, clients, log and index,
@@ -50,6 +52,7 @@ struct IndexEntry {
 };
 
 class Core;
+class Retention;
 
 // One work inside the committer's transaction. Lives on the committer's thread.
 struct Writing {
@@ -91,7 +94,9 @@ public:
     [[nodiscard]] Result<keys::SubjectNumber> find_number(const store::ReadView& view,
                                                           std::string_view external_id) const;
     [[nodiscard]] ByteArray<16> fingerprint(std::uint16_t field, ByteView normalised) const;
-    // Token keys of a recipient. nullopt when the leaf is dead (recipient cut off).
+    // Number of the key that a recipient's new tokens or pseudonyms are made with.
+    [[nodiscard]] std::uint16_t kid_of(keys::SystemKind kind, policy::RecipientId recipient) const;
+    // Token keys of a recipient. nullopt when the leaf is dead (these tokens were cut off).
     [[nodiscard]] std::optional<tokens::TokenKeys> token_keys(policy::RecipientId recipient,
                                                               std::uint16_t kid) const;
     [[nodiscard]] policy::PseudonymKey pseudonym_key(policy::RecipientId recipient) const;
@@ -103,15 +108,27 @@ public:
     // The keys in the entries are wiped before `done`.
     void audit_then(std::vector<DisclosureEntry> entries, std::function<void(const Fault*)> done);
 
+    // Removes up to `count_max` unreadable rows; true if none are left.
+    using RemoveRows = std::function<bool(store::WriteView& view, std::size_t count_max)>;
+
     // ---- Revoking (KEYS 4.6). After the commit of the queue row. `recorded` runs when a keeper
     // durably knows.
     struct Revoking {
         QueueRow row;
         std::optional<keys::SubjectNumber> subject;  // set: the person's rows go afterwards
+        RemoveRows remove_rows;                      // set: these rows go afterwards
         std::vector<IndexEntry> index_entries;       // leave the index before FINAL
         std::function<void(const ErasureRow&)> on_final;
     };
     void revoke(Revoking revoking, std::function<void(const Fault*)> recorded);
+    // Commits `work`, which fills `revoking`, revokes what it names (perhaps nothing) and waits
+    // until a keeper knows. REQUIRES: as run_raw(), and not on the plane's thread. Throws what the
+    // work or the commit throws, or Fault{storage} when no keeper could be reached; then it is
+    // queued and will happen.
+    void revoke_and_wait(Committer::Work work, Revoking& revoking);
+
+    // Transaction after transaction, each removing a part, until none are left.
+    void remove_in_parts(RemoveRows remove_rows);
 
     // The same without a Writing, for what must work when no policy is in force.
     void submit_raw(Committer::Work work, std::function<void(const Fault*)> done) {
@@ -124,8 +141,14 @@ public:
     // is held on this one. Throws what the work or the commit throws.
     void run_raw(Committer::Work work) { committer_->run(std::move(work)); }
 
-    // Tells the keepers how far the data plane is. Throws Fault{storage}.
+    // People are put into a later bank from now on. Committer's thread. Throws Fault{storage}.
+    void leave_bank(std::uint16_t bank);
+
+    // Tells the keepers how far the data plane is, and publishes the head of the log that they
+    // know then: it covers every commit that ended before this call. Throws Fault{storage}.
     void record_state() { write_state_record(); }
+    // Entries of the log as of the last commit.
+    [[nodiscard]] std::uint64_t log_size() const noexcept { return log_->size(); }
     [[nodiscard]] VaultStatus status() const;
     // Erasure rows, from the store.
     [[nodiscard]] std::optional<ErasureRow> find_erasure(const keys::RequestId& id) const;
@@ -140,6 +163,8 @@ public:
     std::unique_ptr<people::People> people;
     std::unique_ptr<Clients> clients;
     std::unique_ptr<Policies> policies;
+    std::unique_ptr<LogPublisher> publisher;
+    std::unique_ptr<Retention> retention;
     people::SubjectIndex index;
     people::MatchLimit match_limit;
 
@@ -168,6 +193,7 @@ private:
     void open_store(const VaultOptions& options);
     void accept_rollback(const store::ReadView& view);
     void start_committer();
+    void append_start_entries(store::WriteView& view);
     void resume_revocations();
     void rebuild_index(unsigned thread_count);
     void index_range(keys::SubjectNumber from, keys::SubjectNumber to);
@@ -207,6 +233,7 @@ private:
     mutable std::mutex state_mutex_;
     keys::StateRecord state_;           // as of the last commit
     keys::StateRecord recorded_state_;  // as of the last write to the keepers
+    keys::StateRecord lost_tail_;       // what they knew before an accepted rollback
     std::uint64_t sequence_ = 0;        // of the transaction under way: committer's thread
 
     std::mutex forget_mutex_;
@@ -221,6 +248,7 @@ private:
     std::condition_variable house_wakes_;
     std::thread house_;
     std::unique_ptr<Committer> committer_;
+    std::unique_ptr<TileBuilder> tiles_;
 };
 
 }  // namespace oubliette

@@ -85,26 +85,19 @@ private:
     // What belongs to no person: the audit log, erasures, and revocations that waited.
     void check_records() {
         report_.is_log_whole = audit::AuditLog::verify(view_);
-        view_.scan(Tables::kErasures, {}, {}, [&](ByteView key, ByteView value) {
-            const bool is_whole = key.size() == sizeof(keys::RequestId) &&
-                                  decode_erasure_row(ByteReader{key}.array<16>(), value);
-            if (!is_whole) ++report_.records_damaged;
-            return true;
+        visit_erasures(view_, [&](const std::optional<ErasureRow>& row) {
+            if (!row) ++report_.records_damaged;
         });
         std::vector<Path> erased;
-        view_.scan(Tables::kQueue, {}, {}, [&](ByteView key, ByteView value) {
-            const auto row = key.size() == sizeof(keys::RequestId)
-                                 ? decode_queue_row(ByteReader{key}.array<16>(), value)
-                                 : std::nullopt;
+        visit_queue(view_, [&](const std::optional<QueueRow>& row) {
             if (!row) {
                 ++report_.records_damaged;
-                return true;
+                return;
             }
             // Values that were replaced die a little later, many together: nobody was told that
             // they are gone.
-            if (row->revocation.scope == keys::RevocationScope::superseded) return true;
+            if (row->revocation.scope == keys::RevocationScope::superseded) return;
             for (const Path& path : row->revocation.addresses) erased.push_back(path);
-            return true;
         });
         for (const Derived& derived : keys_.ask(erased)) {
             if (derived.state != NodeState::dead) ++report_.erased_but_open;

@@ -108,7 +108,7 @@ keys::Finality decode_finality(ByteReader& in) {
 }
 
 bool is_scope(std::uint8_t number) noexcept {
-    return number >= 1 && number <= 7;
+    return number >= 1 && number <= keys::kRevocationScopeMax;
 }
 
 bool is_ground(std::uint16_t number) noexcept {
@@ -139,30 +139,34 @@ void put_pieces(store::WriteView& view, store::TableId table, const keys::Reques
     remove_pieces(view, table, id, piece);
 }
 
-// Calls `visit` with each whole row whose key begins with `prefix`.
+// Calls `visit` with each row whose key begins with `prefix`, put together; with no bytes, which no
+// row has, where a piece is missing.
 void scan_pieces(const store::ReadView& view, store::TableId table, ByteView prefix,
                  FunctionRef<void(const keys::RequestId& id, ByteView row)> visit) {
-    keys::RequestId id{};
+    std::optional<keys::RequestId> id;
     Bytes row;
     std::uint16_t next = 0;
+    bool is_whole = true;
+    const auto finish = [&] {
+        if (id) visit(*id, is_whole ? ByteView{row} : ByteView{});
+    };
     view.scan(table, prefix, {}, [&](ByteView key, ByteView value) {
         ByteReader in{key};
         const auto this_id = in.array<16>();
         const std::uint16_t piece = in.be16();
-        if (piece == 0) {
-            if (!row.empty()) visit(id, row);
+        if (this_id != id) {
+            finish();
             id = this_id;
             row.clear();
             next = 0;
+            is_whole = true;
         }
-        if (!in.finished() || this_id != id || piece != next) {
-            throw Fault{FaultKind::corrupt, "a piece of an erasure's row is missing"};
-        }
+        is_whole = is_whole && in.finished() && piece == next;
         ++next;
         row.insert(row.end(), value.begin(), value.end());
         return true;
     });
-    if (!row.empty()) visit(id, row);
+    finish();
 }
 
 }  // namespace
@@ -180,8 +184,31 @@ std::string_view name_of(keys::RevocationScope scope) noexcept {
     case keys::RevocationScope::client: return "client";
     case keys::RevocationScope::token_key: return "token_key";
     case keys::RevocationScope::superseded: return "superseded";
+    case keys::RevocationScope::retention_day: return "retention_day";
+    case keys::RevocationScope::region: return "region";
+    case keys::RevocationScope::recipient: return "recipient";
+    case keys::RevocationScope::bank: return "bank";
+    case keys::RevocationScope::tenant: return "tenant";
     }
     return "subject";
+}
+
+bool has_receipt(keys::RevocationScope scope) noexcept {
+    switch (scope) {
+    case keys::RevocationScope::subject:
+    case keys::RevocationScope::field:
+    case keys::RevocationScope::region:
+    case keys::RevocationScope::recipient:
+    case keys::RevocationScope::bank:
+    case keys::RevocationScope::tenant: return true;
+    case keys::RevocationScope::category:
+    case keys::RevocationScope::consent:
+    case keys::RevocationScope::client:
+    case keys::RevocationScope::token_key:
+    case keys::RevocationScope::superseded:
+    case keys::RevocationScope::retention_day: return false;
+    }
+    return false;
 }
 
 Ground parse_ground(std::string_view name) noexcept {
@@ -291,6 +318,13 @@ std::optional<ErasureRow> read_erasure(const store::ReadView& view, const keys::
     return found;
 }
 
+void visit_erasures(const store::ReadView& view,
+                    FunctionRef<void(std::optional<ErasureRow> row)> visit) {
+    scan_pieces(view, Tables::kErasures, {}, [&visit](const keys::RequestId& id, ByteView row) {
+        visit(decode_erasure_row(id, row));
+    });
+}
+
 void write_queued(store::WriteView& view, const QueueRow& row) {
     put_pieces(view, Tables::kQueue, row.revocation.id, encode(row));
 }
@@ -299,10 +333,16 @@ void remove_queued(store::WriteView& view, const keys::RequestId& id) {
     remove_pieces(view, Tables::kQueue, id, 0);
 }
 
+void visit_queue(const store::ReadView& view,
+                 FunctionRef<void(std::optional<QueueRow> row)> visit) {
+    scan_pieces(view, Tables::kQueue, {}, [&visit](const keys::RequestId& id, ByteView row) {
+        visit(decode_queue_row(id, row));
+    });
+}
+
 std::vector<QueueRow> read_queue(const store::ReadView& view) {
     std::vector<QueueRow> rows;
-    scan_pieces(view, Tables::kQueue, {}, [&rows](const keys::RequestId& id, ByteView value) {
-        auto row = decode_queue_row(id, value);
+    visit_queue(view, [&rows](std::optional<QueueRow> row) {
         if (!row) throw Fault{FaultKind::corrupt, "a waiting revocation is damaged"};
         rows.push_back(std::move(*row));
     });

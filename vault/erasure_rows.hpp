@@ -5,6 +5,7 @@
 
 #include "crypto/byte_io.hpp"
 #include "vault/clock.hpp"
+#include "vault/function_ref.hpp"
 #include "vault/keys/key_plane.hpp"
 #include "vault/store/store.hpp"
 
@@ -34,6 +35,8 @@ namespace oubliette {
 enum class ErasureState : std::uint8_t { effective = 1, final = 2 };
 [[nodiscard]] std::string_view name_of(ErasureState state) noexcept;
 [[nodiscard]] std::string_view name_of(keys::RevocationScope scope) noexcept;
+// True if somebody asked for it and gets a receipt: an erasure row is kept for ever.
+[[nodiscard]] bool has_receipt(keys::RevocationScope scope) noexcept;
 
 // Why a person asked (seed policy 5.2); an unknown ground is `other`, never refused.
 enum class Ground : std::uint16_t {
@@ -82,6 +85,10 @@ void write_erasure(store::WriteView& view, const ErasureRow& row);
                                                      const keys::RequestId& id);
 void write_queued(store::WriteView& view, const QueueRow& row);
 void remove_queued(store::WriteView& view, const keys::RequestId& id);
+// Every row in order of request ids; nullopt for one that is damaged or lacks a piece.
+void visit_erasures(const store::ReadView& view,
+                    FunctionRef<void(std::optional<ErasureRow> row)> visit);
+void visit_queue(const store::ReadView& view, FunctionRef<void(std::optional<QueueRow> row)> visit);
 // In order of request ids.
 [[nodiscard]] std::vector<QueueRow> read_queue(const store::ReadView& view);
 

@@ -108,6 +108,7 @@ void Core::write_state_record() {
     if (state == recorded_state_) return;
     plane->write_state_record(state);
     recorded_state_ = state;
+    publisher->publish(state);
 }
 
 void Core::forget_finished() {

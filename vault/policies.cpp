@@ -99,12 +99,41 @@ keys::RegisterKey floor_key(keys::TenantId tenant) {
     return {keys::RegisterKind::policy_version, tenant, 0, 0};
 }
 
+std::uint64_t mark_of(std::uint16_t version, const crypto::Hash& text_hash) noexcept {
+    return std::uint64_t{version} << 48 | ByteReader{text_hash}.be64() >> 16;
+}
+
+std::uint64_t mark_of(const policy::Document& document) {
+    return mark_of(document.head.version, crypto::sha256({bytes_of(document.json)}));
+}
+
+std::uint64_t version_of(std::uint64_t mark) noexcept {
+    return mark >> 48;
+}
+
+// True if a copy of the data whose newest version has mark `newest` may be served.
+bool is_current(std::uint64_t newest, std::uint64_t floor) noexcept {
+    return newest == floor || version_of(newest) > version_of(floor);
+}
+
 Finding refused(std::string code, std::string pointer, std::string message) {
     Finding finding;
     finding.code = std::move(code);
     finding.pointer = std::move(pointer);
     finding.message = std::move(message);
     return finding;
+}
+
+Finding out_of_turn(std::uint16_t newest, bool is_lost) {
+    std::string message = "the next version is " + std::to_string(newest + 1) + " and supersedes " +
+                          std::to_string(newest) + "; published versions never change";
+    if (is_lost) {
+        message = "this copy of the data lacks version " + std::to_string(newest) +
+                  ", which was published; publish the very same text again, or the version after "
+                  "it: " +
+                  message;
+    }
+    return refused("VERSION_NOT_CURRENT", "/policy/version", std::move(message));
 }
 
 std::shared_ptr<const policy::Gate> compile_stored(const store::ReadView& view,
@@ -134,12 +163,12 @@ void Policies::load(const store::ReadView& view, Timestamp now) {
         texts[version] += oubliette::text_of(in.rest());
         return true;
     });
-    std::map<std::uint16_t, std::shared_ptr<const policy::Gate>> versions;
+    std::map<std::uint16_t, Version> versions;
     for (const auto& [version, text] : texts) {
         if (crypto::sha256({bytes_of(text)}) != hashes[version]) {
             throw Fault{FaultKind::corrupt, "a stored policy was changed"};
         }
-        versions[version] = compile_stored(view, text);
+        versions[version] = {compile_stored(view, text), mark_of(version, hashes[version])};
     }
     {
         const std::scoped_lock lock{mutex_};
@@ -150,23 +179,25 @@ void Policies::load(const store::ReadView& view, Timestamp now) {
 
 bool Policies::refresh(Timestamp now) {
     const std::uint64_t floor = plane_.read_register(floor_key(tenant_));
-    std::uint16_t newest = 0;
+    std::uint64_t newest = 0;
     bool changed = false;
     {
         const std::scoped_lock lock{mutex_};
         std::shared_ptr<const policy::Gate> chosen;
-        if (!versions_.empty()) newest = versions_.rbegin()->first;
-        if (!versions_.empty() && newest >= floor) {
-            chosen = versions_.begin()->second;
-            for (const auto& [version, gate] : versions_) {
-                const auto effective = gate->document().head.effective;
-                if (!effective || *effective <= now) chosen = gate;
+        if (!versions_.empty()) newest = versions_.rbegin()->second.mark;
+        if (!versions_.empty() && is_current(newest, floor)) {
+            chosen = versions_.begin()->second.gate;
+            for (const auto& [number, version] : versions_) {
+                const auto effective = version.gate->document().head.effective;
+                if (!effective || *effective <= now) chosen = version.gate;
             }
         }
         changed = chosen != current_;
         current_ = std::move(chosen);
     }
-    if (newest > floor) plane_.raise_registers({{floor_key(tenant_), newest}});
+    if (version_of(newest) > version_of(floor)) {
+        plane_.raise_registers({{floor_key(tenant_), newest}});
+    }
     return changed;
 }
 
@@ -180,17 +211,38 @@ std::uint16_t Policies::newest_version() const {
     return versions_.empty() ? std::uint16_t{0} : versions_.rbegin()->first;
 }
 
+std::shared_ptr<const policy::Document> Policies::newest_document() const {
+    const std::scoped_lock lock{mutex_};
+    if (versions_.empty()) return nullptr;
+    const auto& gate = versions_.rbegin()->second.gate;
+    return {gate, &gate->document()};
+}
+
+std::uint64_t Policies::newest_mark() const {
+    const std::scoped_lock lock{mutex_};
+    return versions_.empty() ? 0 : versions_.rbegin()->second.mark;
+}
+
 std::optional<std::string> Policies::text_of(std::uint16_t version) const {
     const std::scoped_lock lock{mutex_};
     const auto found = versions_.find(version);
     if (found == versions_.end()) return std::nullopt;
-    return found->second->document().json;
+    return found->second.gate->document().json;
+}
+
+std::optional<std::uint16_t> Policies::find_id(const store::ReadView& view, NameKind kind,
+                                               std::string_view name) {
+    const auto id = view.get(Tables::kNames, name_key(kind, name));
+    if (!id) return std::nullopt;
+    return ByteReader{*id}.le16();
 }
 
 Policies::Draft Policies::check(std::string_view json, std::string_view tenant, Timestamp now,
                                 bool first) const {
     auto outcome = policy::parse_document(json);
-    Draft draft{outcome.document, std::move(outcome.findings)};
+    Draft draft;
+    draft.document = outcome.document;
+    draft.findings = std::move(outcome.findings);
     if (!draft.document) return draft;
     std::ranges::move(policy::lint(*draft.document, now), std::back_inserter(draft.findings));
 
@@ -200,13 +252,19 @@ Policies::Draft Policies::check(std::string_view json, std::string_view tenant, 
                                          "the document is for another tenant than this vault's"));
     }
     if (first) return draft;
-    const std::uint16_t newest = newest_version();
+    const std::uint64_t floor = plane_.read_register(floor_key(tenant_));
+    const bool is_lost = !is_current(newest_mark(), floor);
+    if (is_lost && mark_of(*draft.document) == floor) return draft;
+    const auto before = newest_document();
+    if (before) draft.newest = before->head.version;
+    const auto newest = is_lost ? static_cast<std::uint16_t>(version_of(floor)) : draft.newest;
     if (head.version != newest + 1 || head.supersedes != newest) {
-        draft.findings.push_back(refused("VERSION_NOT_CURRENT", "/policy/version",
-                                         "the next version is " + std::to_string(newest + 1) +
-                                             " and supersedes " + std::to_string(newest) +
-                                             "; published versions never change"));
+        draft.findings.push_back(out_of_turn(newest, is_lost));
     }
+    if (!before) return draft;
+    draft.changes = policy::diff(*before, *draft.document);
+    std::ranges::move(policy::check_changes(*before, *draft.document, now),
+                      std::back_inserter(draft.findings));
     return draft;
 }
 
@@ -228,6 +286,8 @@ std::shared_ptr<const policy::Gate> Policies::write(
         writer.bytes(bytes_of(std::string_view{text}.substr(at, kPartSize)));
         view.put(Tables::kPolicies, part_key(gate->version(), part), value);
     }
+    // An old copy may have this version with another, longer text.
+    while (view.remove(Tables::kPolicies, part_key(gate->version(), part))) ++part;
     return gate;
 }
 
@@ -236,7 +296,9 @@ void Policies::adopt(std::shared_ptr<const policy::Gate> gate, Timestamp now) {
     // the floor just now; refresh() goes on trying.
     {
         const std::scoped_lock lock{mutex_};
-        versions_[gate->version()] = std::move(gate);
+        Version& version = versions_[gate->version()];
+        version.mark = mark_of(gate->document());
+        version.gate = std::move(gate);
     }
     (void)refresh(now);
 }

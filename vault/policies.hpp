@@ -9,6 +9,7 @@
 
 #include "vault/clock.hpp"
 #include "vault/keys/key_plane.hpp"
+#include "vault/policy/diff.hpp"
 #include "vault/policy/gate.hpp"
 #include "vault/policy/lint.hpp"
 #include "vault/store/store.hpp"
@@ -20,7 +21,11 @@
 //                   other parts: text...  (parts of at most 60,000 bytes)
 //   table names: kind:u8 | name -> id:u16
 //
-// Ids are never used again: the next one is a register of the keepers, which no restore lowers.
+// Ids are never used again: the next one is a register of the keepers, which no restore lowers. So
+// is the mark of the newest version: an old copy of the data cannot go back behind it, nor have the
+// same version with another text.
+//
+//   mark := version << 48 | first 48 bits of the text's SHA-256, big-endian
 
 namespace oubliette {
 
@@ -37,17 +42,26 @@ public:
     bool refresh(Timestamp now);
 
     // The gate in force. nullptr before the first version, and when the newest stored version is
-    // below the keepers' floor (an old copy of the data): then nothing may be disclosed.
+    // not the one the keepers know (an old copy of the data): then nothing may be disclosed.
     [[nodiscard]] std::shared_ptr<const policy::Gate> current() const;
     [[nodiscard]] std::uint16_t newest_version() const;
     [[nodiscard]] std::optional<std::string> text_of(std::uint16_t version) const;
 
-    // Parses, lints and compares with the history. Errors in the findings: not publishable.
+    // The number of a name that any version ever used, also if this one does not.
+    [[nodiscard]] static std::optional<std::uint16_t> find_id(const store::ReadView& view,
+                                                              policy::NameKind kind,
+                                                              std::string_view name);
+
+    // Parses, lints and compares with the newest version. Errors in the findings: not publishable.
     struct Draft {
         std::shared_ptr<const policy::Document> document;
         std::vector<policy::Finding> findings;
+        std::uint16_t newest = 0;             // the version it was compared with; 0 = none
+        std::vector<policy::Change> changes;  // material ones since then
     };
-    // `first`: the first policy of a tenant may have any version and dates.
+    // `first`: the first policy of a tenant may have any version and dates. Where this copy of the
+    // data lacks the newest version, that version's own text may be published again, or the version
+    // after it.
     [[nodiscard]] Draft check(std::string_view json, std::string_view tenant, Timestamp now,
                               bool first) const;
 
@@ -60,10 +74,17 @@ public:
     void adopt(std::shared_ptr<const policy::Gate> gate, Timestamp now);
 
 private:
+    struct Version {
+        std::shared_ptr<const policy::Gate> gate;
+        std::uint64_t mark = 0;
+    };
+    [[nodiscard]] std::uint64_t newest_mark() const;
+    [[nodiscard]] std::shared_ptr<const policy::Document> newest_document() const;
+
     keys::KeyPlane& plane_;
     keys::TenantId tenant_;
     mutable std::mutex mutex_;
-    std::map<std::uint16_t, std::shared_ptr<const policy::Gate>> versions_;
+    std::map<std::uint16_t, Version> versions_;
     std::shared_ptr<const policy::Gate> current_;
 };
 

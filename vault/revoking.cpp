@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <future>
+
 #include "vault/core.hpp"
 #include "vault/tables.hpp"
 
@@ -8,15 +11,14 @@ namespace oubliette {
 namespace {
 
 constexpr std::size_t kRowsRemovedAtOnce = 1'000;
+constexpr auto kPeopleClass = static_cast<std::uint64_t>(keys::AddressClass::people);
 
-bool has_receipt(keys::RevocationScope scope) noexcept {
-    return scope == keys::RevocationScope::subject || scope == keys::RevocationScope::field;
-}
-
+// True if a leaf that is not below a person dies: such leaves are cached.
 bool touches_shared_leaves(const keys::Revocation& revocation) noexcept {
-    return revocation.scope == keys::RevocationScope::client ||
-           revocation.scope == keys::RevocationScope::token_key ||
-           revocation.scope == keys::RevocationScope::category;
+    return std::ranges::any_of(revocation.addresses, [](const keys::Path& path) {
+        constexpr unsigned kClassEnd = 18;  // bits of tenant and class
+        return path.bits() < kClassEnd || path.slice(12, 6) != kPeopleClass;
+    });
 }
 
 }  // namespace
@@ -42,6 +44,21 @@ void Core::revoke(Revoking revoking, std::function<void(const Fault*)> recorded)
         },
         [this, shared](const keys::Finality& finality) { finish_revocation(shared, finality); });
     if (touches_shared_leaves(revocation)) leaves->clear();
+}
+
+void Core::revoke_and_wait(Committer::Work work, Revoking& revoking) {
+    const auto promise = std::make_shared<std::promise<void>>();
+    auto future = promise->get_future();
+    const auto tell = [promise](const Fault* fault) {
+        if (fault != nullptr) return promise->set_exception(std::make_exception_ptr(Fault{*fault}));
+        promise->set_value();
+    };
+    committer_->submit(std::move(work), [this, tell, &revoking](const Fault* fault) {
+        const bool is_empty = revoking.row.revocation.addresses.empty();
+        if (fault != nullptr || is_empty) return tell(fault);
+        revoke(std::move(revoking), tell);
+    });
+    future.get();
 }
 
 void Core::finish_revocation(const std::shared_ptr<Revoking>& revoking,
@@ -81,18 +98,27 @@ void Core::finish_revocation(const std::shared_ptr<Revoking>& revoking,
         }
         if (revoking->on_final && *finished) revoking->on_final(**finished);
         if (revoking->subject) remove_rows_later(*revoking->subject);
+        if (revoking->remove_rows) remove_in_parts(revoking->remove_rows);
     });
 }
 
 // The rows of an erased person are unreadable already; removing them only frees room.
 void Core::remove_rows_later(keys::SubjectNumber number) {
+    remove_in_parts([this, number](store::WriteView& view, std::size_t count_max) {
+        return people->remove_rows(view, number, count_max);
+    });
+}
+
+void Core::remove_in_parts(RemoveRows remove_rows) {
     const auto is_done = std::make_shared<bool>(false);
+    const auto shared = std::make_shared<RemoveRows>(std::move(remove_rows));
     committer_->submit(
-        [this, number, is_done](store::WriteView& view) {
-            *is_done = people->remove_rows(view, number, kRowsRemovedAtOnce);
+        [shared, is_done](store::WriteView& view) {
+            view.use_reserve();
+            *is_done = (*shared)(view, kRowsRemovedAtOnce);
         },
-        [this, number, is_done](const Fault* fault) {
-            if (fault == nullptr && !*is_done) remove_rows_later(number);
+        [this, shared, is_done](const Fault* fault) {
+            if (fault == nullptr && !*is_done) remove_in_parts(std::move(*shared));
         });
 }
 

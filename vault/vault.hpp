@@ -9,12 +9,16 @@
 #include <variant>
 #include <vector>
 
+#include "vault/audit/entry.hpp"
+#include "vault/audit/tiles.hpp"
 #include "vault/clients.hpp"
 #include "vault/erasure_rows.hpp"
 #include "vault/keys/key_plane.hpp"
+#include "vault/policy/diff.hpp"
 #include "vault/policy/gate.hpp"
 #include "vault/policy/transform.hpp"
 #include "vault/policy/value.hpp"
+#include "vault/retention_report.hpp"
 #include "vault/store/store.hpp"
 #include "vault/tokens/pointer_token.hpp"
 
@@ -101,6 +105,14 @@ struct MatchRequest {
     std::string_view token;
     std::string_view candidate;
     std::string_view purpose;
+};
+
+// `scope` is one of recipient, region, bank, tenant. A recipient's name goes on working: its next
+// tokens are under another key. A region's, bank's or tenant's key is gone for good.
+struct CutOff {
+    keys::RevocationScope scope = keys::RevocationScope::recipient;
+    std::string_view name;  // of the recipient, region or tenant
+    std::uint16_t bank = 0;
 };
 
 // ---- Answers -------------------------------------------------------------------------------
@@ -241,9 +253,29 @@ public:
                       std::function<void(const ErasureRow&)> on_final);
     [[nodiscard]] Result<ErasureRow> find_erasure(const Caller& caller, const keys::RequestId& id);
 
+    // ---- Groups of keys that die at once.
+    // Sweeps what has ended, as the vault does by itself (vault/retention.hpp); a dry run only
+    // counts. Refuses: role_denied (privacy_officer; with `catch_up` key_operator), value_invalid.
+    void run_retention(const Caller& caller, const RetentionRequest& request,
+                       Done<RetentionReport> done);
+    // Destroys all tokens of a recipient, all values of a region, all people of a bank, or the
+    // whole tenant; at once, and for ever. Works without a policy in force.
+    // Refuses: not_found (no such name or bank), erased (it is dead already), value_invalid (not
+    // this tenant's name).
+    void cut_off(const Caller& caller, const CutOff& what, Done<ErasureAnswer> done,
+                 std::function<void(const ErasureRow&)> on_final);
+
     // ---- Policy.
     [[nodiscard]] std::shared_ptr<const policy::Gate> gate() const;  // in force now
     [[nodiscard]] std::optional<std::string> policy_version(std::uint16_t version) const;
+    // What publishing `json` would change for people, and what forbids it. Publishes nothing.
+    struct PolicyDiff {
+        std::uint16_t from = 0;  // the newest version
+        std::uint16_t to = 0;    // 0: `json` is no policy
+        std::vector<policy::Change> changes;
+        std::vector<policy::Finding> findings;
+    };
+    [[nodiscard]] PolicyDiff diff_policy(std::string_view json) const;
     struct PublishAnswer {
         std::uint16_t version;
         std::vector<policy::Finding> findings;  // errors: nothing was published
@@ -257,6 +289,36 @@ public:
     void enrol_client(const Caller& caller, const NewClient& client, Done<ApiKey> done);
     void revoke_client(const Caller& caller, std::string_view name, Done<bool> done);
     [[nodiscard]] std::vector<ClientRow> list_clients() const;
+
+    // ---- The audit log, as outsiders verify it (audit/checkpoint.hpp, audit/tiles.hpp). Entries
+    // hold no personal data. All throw Fault{corrupt} and Fault{storage}.
+    // The newest signed checkpoint, at most some seconds old; empty until the keepers know one.
+    [[nodiscard]] std::string log_checkpoint() const;
+    // What to pin, as vkeys: the newest first.
+    [[nodiscard]] std::vector<std::string> log_keys() const;
+    // Bytes of a tile, or of the entry bundle below a tile of level 0, as tlog-tiles has them.
+    // Refuses: not_found (not there yet in the published checkpoint).
+    [[nodiscard]] Result<Bytes> log_tile(const audit::TileName& name) const;
+    [[nodiscard]] Result<Bytes> log_entry_bundle(const audit::TileName& name) const;
+    // At most `count` entries from `from` on, up to the last commit.
+    [[nodiscard]] std::vector<audit::Entry> log_entries(std::uint64_t from,
+                                                        std::size_t count) const;
+    struct LogProof {
+        std::uint64_t size = 0;  // of the tree that the proof leads to
+        crypto::Hash root{};
+        std::vector<crypto::Hash> hashes;
+    };
+    // That entry `index` is in the log of `size` entries; that the log of `size` extends the one of
+    // `old_size`. nullopt: the published size. Refuses: not_found (nothing to prove there).
+    [[nodiscard]] Result<LogProof> prove_entry(std::uint64_t index,
+                                               std::optional<std::uint64_t> size) const;
+    [[nodiscard]] Result<LogProof> prove_growth(std::uint64_t old_size,
+                                                std::optional<std::uint64_t> size) const;
+    // A new signing key beside the present one; both sign until the older one is retired. Answers
+    // with the new vkey. Refuses: wrong_state (an older key still signs: retire it first).
+    void rotate_log_key(const Caller& caller, Done<std::string> done);
+    // Destroys the older key. Refuses: wrong_state (there is none).
+    void retire_log_key(const Caller& caller, Done<bool> done);
 
     // ---- System.
     [[nodiscard]] VaultStatus status() const;

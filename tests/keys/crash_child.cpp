@@ -10,8 +10,9 @@
 #include "vault/keys/durable_file.hpp"
 #include "vault/keys/key_plane.hpp"
 
-// Opens the vault whose keepers are named in HOME/keepers, one directory a line, and does one
-// thing. Tests kill it on the way. Ids and addresses are in hex.
+// Opens the vault whose keepers are named in HOME/keepers, one directory a line (without that file:
+// HOME/keeper1 and HOME/keeper2), and does one thing. Tests kill it on the way. Ids and addresses
+// are in hex.
 //
 //   crash_child HOME revoke REQUEST-ID ADDRESS     until that is final
 //   crash_child HOME enrol DIRECTORY [REPLACES]    until it is active
@@ -29,6 +30,7 @@ std::unique_ptr<KeyPlane> open_plane(const fs::path& home, const Clock& clock) {
     PlaneOptions options;
     std::ifstream list{home / "keepers"};
     for (std::string line; std::getline(list, line);) options.keepers.emplace_back(line);
+    if (options.keepers.empty()) options.keepers = {home / "keeper1", home / "keeper2"};
     options.accept_besteffort = true;
     options.seed_cache_count = 64;
     options.page_cache_bytes = 1U << 18;

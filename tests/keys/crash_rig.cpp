@@ -2,6 +2,7 @@
 
 #include <fstream>
 #include <spawn.h>
+#include <string>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,21 +13,39 @@
 extern char** environ;
 
 namespace oubliette::keys::test {
-namespace {
 
 namespace fs = std::filesystem;
 
-std::string text_of_derived(const Derived& derived) {
-    if (derived.state == NodeState::whole) return crypto::hex_encode(derived.seed.expose());
-    return derived.state == NodeState::dead ? "dead" : "broken";
+int Child::run(const Revocation& request, const Crash& crash) const {
+    return run({"revoke", crypto::hex_encode(request.id),
+                crypto::hex_encode(request.addresses.front().encode())},
+               crash);
 }
 
-}  // namespace
-
-Keys living_keys(KeyPlane& plane) {
-    Keys keys;
-    for (std::uint64_t n = 0; n < kLiving; ++n) keys[n] = key_text(plane, person(n));
-    return keys;
+int Child::run(std::vector<std::string> verb, const Crash& crash) const {
+    std::vector<std::string> environment;
+    for (char** entry = environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
+    environment.push_back("LD_PRELOAD=" CRASH_AT_LIBRARY);
+    environment.push_back("ASAN_OPTIONS=verify_asan_link_order=0");
+    environment.push_back("CRASH_AT=" + std::to_string(crash.at));
+    if (crash.is_torn) environment.emplace_back("CRASH_TORN=1");
+    if (!crash.history.empty()) environment.push_back("CRASH_HISTORY=" + crash.history.string());
+    std::vector<std::string> arguments{CRASH_CHILD, vault_.home.path().string()};
+    arguments.insert(arguments.end(), verb.begin(), verb.end());
+    std::vector<char*> argv;
+    std::vector<char*> envp;
+    for (std::string& text : arguments) argv.push_back(text.data());
+    for (std::string& text : environment) envp.push_back(text.data());
+    argv.push_back(nullptr);
+    envp.push_back(nullptr);
+    pid_t pid = 0;
+    REQUIRE(::posix_spawn(&pid, CRASH_CHILD, nullptr, nullptr, argv.data(), envp.data()) == 0);
+    int status = 0;
+    REQUIRE(::waitpid(pid, &status, 0) == pid);
+    REQUIRE(WIFEXITED(status));
+    const int code = WEXITSTATUS(status);
+    REQUIRE((code == 0 || code == kCrashStatus || code == kTornStatus));
+    return code;
 }
 
 void Child::configure(const std::vector<fs::path>& keepers) const {
@@ -42,82 +61,29 @@ std::vector<fs::path> Child::configured() const {
     return keepers;
 }
 
-int Child::run(std::vector<std::string> arguments, long crash_at, bool is_torn) const {
-    std::vector<std::string> environment;
-    for (char** entry = environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
-    environment.push_back("LD_PRELOAD=" CRASH_AT_LIBRARY);
-    environment.push_back("ASAN_OPTIONS=verify_asan_link_order=0");
-    environment.push_back("CRASH_AT=" + std::to_string(crash_at));
-    if (is_torn) environment.emplace_back("CRASH_TORN=1");
-    arguments.insert(arguments.begin(), {CRASH_CHILD, vault_.home.path().string()});
-    std::vector<char*> argv;
-    std::vector<char*> envp;
-    for (std::string& text : arguments) argv.push_back(text.data());
-    for (std::string& text : environment) envp.push_back(text.data());
-    argv.push_back(nullptr);
-    envp.push_back(nullptr);
-    pid_t pid = 0;
-    REQUIRE(::posix_spawn(&pid, CRASH_CHILD, nullptr, nullptr, argv.data(), envp.data()) == 0);
-    int status = 0;
-    REQUIRE(::waitpid(pid, &status, 0) == pid);
-    REQUIRE(WIFEXITED(status));
-    return WEXITSTATUS(status);
-}
-
-int Child::revoke(const Revocation& request, long crash_at, bool is_torn) const {
-    return run({"revoke", crypto::hex_encode(request.id),
-                crypto::hex_encode(request.addresses.front().encode())},
-               crash_at, is_torn);
-}
-
 Template::Template(const Vault& vault, std::vector<fs::path> others)
     : vault_(vault), others_(std::move(others)) {
-    for (std::size_t i = 0; i < vault.options.keepers.size(); ++i) {
-        if (!fs::exists(vault.keeper(i))) {
-            copies_.emplace_back();
-            continue;
-        }
-        copies_.push_back(vault.home.path() / ("before" + std::to_string(i)));
+    for (std::size_t i = 0; i < 2; ++i) {
+        copies_.emplace_back();
+        if (!fs::exists(vault.keeper(i))) continue;
+        copies_.back() = vault.home.path() / ("before" + std::to_string(i));
         fs::copy(vault.keeper(i), copies_.back(), fs::copy_options::recursive);
     }
 }
 
 void Template::restore() const {
     for (const fs::path& other : others_) fs::remove_all(other);
-    for (std::size_t i = 0; i < copies_.size(); ++i) {
+    for (std::size_t i = 0; i < 2; ++i) {
         fs::remove_all(vault_.keeper(i));
         if (copies_[i].empty()) continue;
         fs::copy(copies_[i], vault_.keeper(i), fs::copy_options::recursive);
     }
 }
 
-void check_keeper(const fs::path& directory, const Keys& living, const Path& victim) {
-    const auto reader = KeeperReader::open(directory, keyfile_seal());
-    std::vector<Path> paths;
-    for (const auto& [n, text] : living) paths.push_back(person(n));
-    paths.push_back(victim);
-    const std::vector<Derived> derived = reader->derive_batch(paths);
-    std::size_t i = 0;
-    for (const auto& [n, text] : living) REQUIRE(text_of_derived(derived[i++]) == text);
-    REQUIRE(text_of_derived(derived[i]) != "broken");
-}
-
-bool opens_with(const Vault& vault, const fs::path& keeper, const fs::path& cell) {
-    const fs::path copy = vault.home.path() / "attacker";
-    fs::remove_all(copy);
-    fs::copy(keeper, copy, fs::copy_options::recursive);
-    if (!fs::equivalent(keeper / "anchor.cell", cell)) {
-        fs::copy_file(cell, copy / "anchor.cell", fs::copy_options::overwrite_existing);
-    }
-    bool opened = true;
-    try {
-        (void)KeeperReader::open(copy, keyfile_seal())->derive_batch({person(0)});
-    } catch (const Fault& fault) {
-        REQUIRE(fault.kind() == FaultKind::corrupt);
-        opened = false;
-    }
-    fs::remove_all(copy);
-    return opened;
+Revocation request_number(std::uint64_t number) {
+    Revocation request = revocation_of({person(1'000 + number)});
+    request.blind = {};
+    return request;
 }
 
 }  // namespace oubliette::keys::test

@@ -134,6 +134,44 @@ TEST_CASE("a drill beside a running vault counts whom it erased, and only them")
     CHECK(email_of(*vault, "c-ann") == kAnn);
 }
 
+TEST_CASE("a backup that knows of an erasure drills and restores") {
+    const Backup backup;
+    {
+        const auto vault = backup.open();
+        erase_person(*vault, "c-bob");
+        fs::remove_all(backup.directory());
+        fs::create_directory(backup.directory());
+        vault->backup_to(backup.directory());
+    }
+    const DrillReport report = backup.drill();
+    CHECK(report.records_damaged == 0);
+    CHECK(report.passed());
+    CHECK(restore_vault(backup.restoring(), backup.seal()).passed());
+    const auto vault = backup.open("new");
+    CHECK(email_of(*vault, "c-ann") == kAnn);
+    CHECK(opened(*vault, backup.bobs_token) == "ERASED");
+}
+
+TEST_CASE("a drill counts damaged erasure rows") {
+    const Backup backup;
+    erase_person(*backup.open(), "c-bob");
+    fs::remove_all(backup.directory());
+    fs::create_directory(backup.directory());
+    backup.open()->backup_to(backup.directory());
+    backup.change([](store::WriteView& view) {
+        Bytes key;
+        Bytes row;
+        view.scan(Tables::kErasures, {}, {}, [&](ByteView at, ByteView value) {
+            key.assign(at.begin(), at.end());
+            row.assign(value.begin(), value.end());
+            return false;
+        });
+        row.pop_back();
+        view.put(Tables::kErasures, key, row);
+    });
+    CHECK(backup.drill().records_damaged == 1);
+}
+
 TEST_CASE("a drill counts damaged and swapped rows") {
     const Backup backup;
     SECTION("one bit of a value") {

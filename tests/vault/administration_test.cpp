@@ -77,6 +77,9 @@ TEST_CASE("a policy is the next version or is refused", "[policy]") {
          {R"("fields": {)", R"("fields": { "fax": { "category": "contact", "type": "phone",)"
                             R"( "identifier": "direct", "token": "pointer", "clause": "1" },)"}});
     CHECK(vault.publish(unused).find("LINT_FIELD_WITHOUT_PURPOSE") != std::string::npos);
+    const auto silent = edited_policy(
+        {version("4", "3"), {R"("mobile": "last4" } },)", R"("mobile": "plain" } },)"}});
+    CHECK(vault.publish(silent).find("DIFF_MATERIAL") != std::string::npos);
     CHECK(vault->gate()->version() == 3);
     CHECK(vault->status().policy_version == 3);
 

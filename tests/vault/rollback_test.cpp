@@ -204,6 +204,92 @@ TEST_CASE("an old copy with an old policy discloses nothing until it is publishe
     CHECK(vault.detokenize(token) == "ann");
 }
 
+TEST_CASE("a lost policy version comes back with its own text or not at all", "[rollback]") {
+    TestVault vault;
+    const std::string token = vault.person("c-1", "ann");
+    vault.close();
+    vault.save_data("old");
+    vault.open();
+    const auto version = [](const std::string& number, const std::string& supersedes,
+                            const std::string& clause) {
+        return edited_policy(
+            {{R"("version": 3, "supersedes": 2)",
+              R"("version": )" + number + R"(, "supersedes": )" + supersedes},
+             {R"("effective": "2022-08-24T00:00:00Z")", R"("effective": )" + clause}});
+    };
+    const std::string first = R"("2022-08-24T00:00:00Z")";
+    const std::string other = R"("2022-08-25T00:00:00Z")";
+    REQUIRE(vault.publish(version("4", "3", first)) == "4");
+    REQUIRE(vault.publish(version("5", "4", first)) == "5");
+    vault.close();
+    vault.restore_data("old");
+    vault.open();
+    CHECK_FALSE(vault->ready());
+    // Version 4 is not the newest one, and nobody can say whether its text is the same.
+    CHECK(vault.publish(version("4", "3", first)) == "VERSION_NOT_CURRENT");
+    CHECK(vault.publish(version("5", "4", other)) == "VERSION_NOT_CURRENT");
+    CHECK(vault.publish(version("7", "6", first)) == "VERSION_NOT_CURRENT");
+    CHECK_FALSE(vault->ready());
+    SECTION("the same text") {
+        CHECK(vault.publish(version("5", "4", first)) == "5");
+        CHECK(vault->policy_version(5) == version("5", "4", first));
+    }
+    SECTION("the version after it") {
+        CHECK(vault.publish(version("6", "5", other)) == "6");
+        CHECK_FALSE(vault->policy_version(5));
+    }
+    CHECK(vault->ready());
+    CHECK(vault.detokenize(token) == "ann");
+    vault.reopen();
+    CHECK(vault->ready());
+    CHECK(vault.detokenize(token) == "ann");
+}
+
+TEST_CASE("a copy that has the newest version with another text is not served", "[rollback]") {
+    TestVault vault;
+    (void)vault.person("c-1", "ann");
+    const auto next = [](const std::string& day) {
+        return edited_policy(
+            {{R"("version": 3, "supersedes": 2)", R"("version": 4, "supersedes": 3)"},
+             {R"("effective": "2022-08-24T00:00:00Z")",
+              R"("effective": "2022-08-)" + day + R"(T00:00:00Z")"}});
+    };
+    vault.close();
+    vault.save_data("old");
+    const auto keep_keepers = [&](const std::string& suffix) {
+        for (const auto& keeper : vault.options().plane.keepers) {
+            std::filesystem::copy(keeper, keeper.string() + suffix,
+                                  std::filesystem::copy_options::recursive);
+        }
+    };
+    const auto put_back_keepers = [&](const std::string& suffix) {
+        for (const auto& keeper : vault.options().plane.keepers) {
+            std::filesystem::remove_all(keeper);
+            std::filesystem::rename(keeper.string() + suffix, keeper);
+        }
+    };
+    keep_keepers(".before");
+    vault.open();
+    REQUIRE(vault.publish(next("26")) == "4");
+    vault.close();
+    vault.save_data("forged");
+    // The history in which another text was published: the keepers never saw the first one.
+    put_back_keepers(".before");
+    vault.restore_data("old");
+    vault.open();
+    REQUIRE(vault.publish(next("27")) == "4");
+    vault.close();
+    vault.restore_data("forged");
+    vault.open();
+    CHECK_FALSE(vault->ready());
+    CHECK(vault.publish(next("26")) == "VERSION_NOT_CURRENT");
+    CHECK(vault.publish(next("27")) == "4");
+    CHECK(vault->ready());
+    CHECK(vault->policy_version(4) == next("27"));
+    vault.reopen();
+    CHECK(vault->policy_version(4) == next("27"));
+}
+
 // What a process leaves that is killed right after it was answered.
 TEST_CASE("a withdrawal that was answered survives a crash and an old copy", "[rollback]") {
     TestVault vault;

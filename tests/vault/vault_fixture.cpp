@@ -276,11 +276,15 @@ std::string TestVault::publish(const std::string& json) {
     return codes;
 }
 
-std::vector<audit::Entry> TestVault::audit_log() const {
+std::unique_ptr<store::Store> TestVault::open_store(const store::StoreOptions& options) const {
     REQUIRE(!vault_);
+    return store::open_lmdb_store(options_.data / "store", Tables::names(), options);
+}
+
+std::vector<audit::Entry> TestVault::audit_log() const {
     store::StoreOptions read_only;
     read_only.read_only = true;
-    const auto store = store::open_lmdb_store(options_.data / "store", Tables::names(), read_only);
+    const auto store = open_store(read_only);
     std::vector<audit::Entry> entries;
     const auto view = store->read();
     audit::AuditLog::read(*view, 0, [&](std::uint64_t index, const audit::Entry& entry) {

@@ -113,6 +113,9 @@ public:
     std::string revoke(const std::string& name);
     // The next version, or the codes of the findings joined by ' '.
     std::string publish(const std::string& json);
+    // The store of the closed vault.
+    [[nodiscard]] std::unique_ptr<store::Store> open_store(
+        const store::StoreOptions& options) const;
     // All entries of the closed vault's audit log.
     [[nodiscard]] std::vector<audit::Entry> audit_log() const;
 

@@ -38,6 +38,21 @@ Segment segment_of(ByteView key, ByteView value) {
     return {first, value.first(kRootSize), value.subspan(kRootSize)};
 }
 
+// Where a scan must start to meet the segment that holds entry `from`. It begins at most
+// kSegmentEntriesMax before; most segments are short, so that near starts are tried first.
+Bytes first_key(const store::ReadView& view, std::uint64_t from) {
+    for (std::uint64_t back = 1; back < kSegmentEntriesMax && back <= from; back *= 4) {
+        Bytes start = segment_key(from - back + 1);
+        bool is_before = false;
+        view.scan(Tables::kAudit, {}, start, [&](ByteView key, ByteView) {
+            is_before = ByteReader{key}.be64() <= from;
+            return false;
+        });
+        if (is_before) return start;
+    }
+    return segment_key(from > kSegmentEntriesMax ? from - kSegmentEntriesMax : 0);
+}
+
 }  // namespace
 
 void AuditLog::Standing::add(const crypto::Hash& leaf) {
@@ -160,23 +175,33 @@ bool AuditLog::verify(const store::ReadView& view) {
     return row ? std::ranges::equal(*row, expected) : standing.size == 0;
 }
 
-void AuditLog::read(const store::ReadView& view, std::uint64_t from,
-                    FunctionRef<bool(std::uint64_t index, const Entry& entry)> visit) {
-    const std::uint64_t first = from > kSegmentEntriesMax ? from - kSegmentEntriesMax : 0;
+void AuditLog::read_encoded(const store::ReadView& view, std::uint64_t from,
+                            FunctionRef<bool(std::uint64_t index, ByteView entry)> visit) {
     std::optional<std::uint64_t> next;  // first entry of the segment that must follow
-    view.scan(Tables::kAudit, {}, segment_key(first), [&](ByteView key, ByteView value) {
+    view.scan(Tables::kAudit, {}, first_key(view, from), [&](ByteView key, ByteView value) {
         const Segment segment = segment_of(key, value);
         const bool is_gap = next ? segment.first != *next : segment.first > from;
         if (is_gap) corrupt("audit log: segments are missing or overlap");
         next = segment.end();
-        std::uint64_t index = segment.first;
-        for (ByteView rest = segment.entries; !rest.empty(); ++index) {
-            const auto entry = decode_entry(rest.first(kEntrySize));
-            if (!entry) corrupt("audit log: an entry is damaged");
-            if (index >= from && !visit(index, *entry)) return false;
+        const std::uint64_t skipped =
+            from > segment.first ? std::min(from - segment.first, segment.end() - segment.first)
+                                 : 0;
+        std::uint64_t index = segment.first + skipped;
+        for (ByteView rest = segment.entries.subspan(skipped * kEntrySize); !rest.empty();
+             ++index) {
+            if (!visit(index, rest.first(kEntrySize))) return false;
             rest = rest.subspan(kEntrySize);
         }
         return true;
+    });
+}
+
+void AuditLog::read(const store::ReadView& view, std::uint64_t from,
+                    FunctionRef<bool(std::uint64_t index, const Entry& entry)> visit) {
+    read_encoded(view, from, [&](std::uint64_t index, ByteView encoded) {
+        const auto entry = decode_entry(encoded);
+        if (!entry) corrupt("audit log: an entry is damaged");
+        return visit(index, *entry);
     });
 }
 

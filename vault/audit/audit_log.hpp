@@ -52,6 +52,10 @@ public:
     static void read(const store::ReadView& view, std::uint64_t from,
                      FunctionRef<bool(std::uint64_t index, const Entry& entry)> visit);
 
+    // The same with the encoded bytes, which are valid during the call only.
+    static void read_encoded(const store::ReadView& view, std::uint64_t from,
+                             FunctionRef<bool(std::uint64_t index, ByteView entry)> visit);
+
 private:
     struct Standing {  // a compact Merkle tree: one hash per set bit of size, largest first
         std::uint64_t size = 0;

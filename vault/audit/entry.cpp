@@ -1,5 +1,7 @@
 #include "vault/audit/entry.hpp"
 
+#include <algorithm>
+
 #include "crypto/hash.hpp"
 
 namespace oubliette::audit {
@@ -15,6 +17,90 @@ ByteArray<16> pseudonym_of(const crypto::SubKey& audit_key, std::uint64_t n) noe
     ByteArray<16> out{};
     crypto::blake2b_keyed(audit_key.expose(), {number}, out);
     return out;
+}
+
+void cite(const LogOrigin& origin, Entry& entry) noexcept {
+    entry.action = Action::log_origin;
+    entry.pseudonym = {};
+    for (std::size_t i = 0; i < 8; ++i) {
+        entry.pseudonym[i] = static_cast<Byte>(origin.lost_size >> (8 * i));
+    }
+    for (std::size_t i = 0; i < 4; ++i) {
+        entry.pseudonym[8 + i] = static_cast<Byte>(origin.generation >> (8 * i));
+    }
+    entry.object = origin.lost_root;
+}
+
+std::optional<LogOrigin> cited_origin(const Entry& entry) noexcept {
+    if (entry.action != Action::log_origin) return std::nullopt;
+    ByteReader in{entry.pseudonym};
+    LogOrigin origin;
+    origin.lost_size = in.le64();
+    origin.generation = in.le32();
+    if (in.le32() != 0) return std::nullopt;
+    origin.lost_root = entry.object;
+    return origin;
+}
+
+void cite(const LogKeyRotation& rotation, Entry& entry) noexcept {
+    entry.action = Action::log_key_rotation;
+    entry.field = rotation.kid;
+    entry.transform = rotation.is_retired ? 1 : 0;
+    std::copy_n(rotation.public_key.begin(), 16, entry.pseudonym.begin());
+    std::copy_n(rotation.public_key.begin() + 16, 16, entry.object.begin());
+}
+
+std::optional<LogKeyRotation> cited_rotation(const Entry& entry) noexcept {
+    if (entry.action != Action::log_key_rotation || entry.transform > 1) return std::nullopt;
+    LogKeyRotation rotation;
+    rotation.is_retired = entry.transform == 1;
+    rotation.kid = entry.field;
+    std::ranges::copy(entry.pseudonym, rotation.public_key.begin());
+    std::ranges::copy(entry.object, rotation.public_key.begin() + 16);
+    return rotation;
+}
+
+std::string_view name_of(Action action) noexcept {
+    switch (action) {
+    case Action::put: return "put";
+    case Action::tokenize: return "tokenize";
+    case Action::detokenize: return "detokenize";
+    case Action::read: return "read";
+    case Action::search: return "search";
+    case Action::match: return "match";
+    case Action::delete_field: return "delete_field";
+    case Action::consent_grant: return "consent_grant";
+    case Action::consent_withdraw: return "consent_withdraw";
+    case Action::erase_accepted: return "erase_accepted";
+    case Action::erase_final: return "erase_final";
+    case Action::policy_publish: return "policy_publish";
+    case Action::policy_refused: return "policy_refused";
+    case Action::client_enrol: return "client_enrol";
+    case Action::client_revoke: return "client_revoke";
+    case Action::start: return "start";
+    case Action::rollback_accepted: return "rollback_accepted";
+    case Action::backup: return "backup";
+    case Action::decide: return "decide";
+    case Action::superseded: return "superseded";
+    case Action::vault_created: return "vault_created";
+    case Action::consent_list: return "consent_list";
+    case Action::retention_end: return "retention_end";
+    case Action::cut_off: return "cut_off";
+    case Action::log_origin: return "log_origin";
+    case Action::log_key_rotation: return "log_key_rotation";
+    }
+    return {};
+}
+
+ByteArray<16> retention_object(std::uint16_t retention_class, std::uint16_t day) noexcept {
+    return {'d',
+            'a',
+            'y',
+            0,
+            static_cast<std::uint8_t>(retention_class),
+            static_cast<std::uint8_t>(retention_class >> 8),
+            static_cast<std::uint8_t>(day),
+            static_cast<std::uint8_t>(day >> 8)};
 }
 
 void encode(const Entry& entry, Bytes& out) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 
 #include "crypto/byte_io.hpp"
 #include "crypto/secret.hpp"
@@ -15,9 +16,16 @@
 //            time:u32 (minutes since 2020) | actor:u16 (client number, 0 the vault) | purpose:u16 |
 //            policy version:u16 | field:u16 | pseudonym:16 | failed steps:u16 | 0^2 |
 //            object:16 (a request id, or zero)                                       (52 B)
+//   object of retention_end := "day" | 0 | retention class:u16 | day:u16 | 0^8: the key of a whole
+//            retention day; zero, with field and pseudonym, where one value ended by itself
 //   pseudonym := BLAKE2b-128(key = K_aud(person), n:u64le), n the person's own counter; zero
 //            without a person. K_aud = subkey 0 of S_fix, context `audit`.
 //   failed steps := bit i set: step i+1 of MISSION 3.1 refused (the first one that did)
+//
+// Entries of the log about itself have no person and use the 32 bytes of pseudonym and object:
+//   log_origin:       lost size:u64 | generation:u32 | 0^4 | first 16 B of the lost root
+//   log_key_rotation: an Ed25519 public key; `field` is its kid, `transform` 0: it signs from now
+//                     on, 1: it does not any more
 //
 // DO NOT CHANGE: entries are hashed into the log.
 
@@ -46,6 +54,10 @@ enum class Action : std::uint8_t {
     superseded = 20,
     vault_created = 21,
     consent_list = 22,
+    retention_end = 27,
+    cut_off = 28,
+    log_origin = 29,
+    log_key_rotation = 30,
 };
 
 inline constexpr std::size_t kEntrySize = 52;  // bytes
@@ -64,8 +76,37 @@ struct Entry {
     ByteArray<16> object{};
 };
 
+// After an accepted rollback the log goes on under a new origin (audit/checkpoint.hpp), from the
+// end of the older copy. Its first entry cites the tail that was lost: the last size and root of
+// the log that the keepers knew.
+struct LogOrigin {
+    std::uint32_t generation = 0;  // of the new origin
+    std::uint64_t lost_size = 0;
+    ByteArray<16> lost_root{};  // its first bytes
+};
+void cite(const LogOrigin& origin, Entry& entry) noexcept;
+// nullopt unless `entry` is a log_origin.
+[[nodiscard]] std::optional<LogOrigin> cited_origin(const Entry& entry) noexcept;
+
+// From this entry on checkpoints are signed by this key too, or by this key no longer.
+struct LogKeyRotation {
+    std::uint16_t kid = 0;
+    bool is_retired = false;
+    ByteArray<32> public_key{};
+};
+void cite(const LogKeyRotation& rotation, Entry& entry) noexcept;
+// nullopt unless `entry` is a log_key_rotation.
+[[nodiscard]] std::optional<LogKeyRotation> cited_rotation(const Entry& entry) noexcept;
+
+// The action's name in answers and exports, "log_origin"; empty for a number that has none.
+[[nodiscard]] std::string_view name_of(Action action) noexcept;
+
 // The pseudonym of the person with this K_aud in the person's entry number `n`.
 [[nodiscard]] ByteArray<16> pseudonym_of(const crypto::SubKey& audit_key, std::uint64_t n) noexcept;
+
+// What the end of a retention day names.
+[[nodiscard]] ByteArray<16> retention_object(std::uint16_t retention_class,
+                                             std::uint16_t day) noexcept;
 
 // Appends the entry's canonical bytes.
 void encode(const Entry& entry, Bytes& out);

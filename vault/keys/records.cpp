@@ -65,8 +65,7 @@ crypto::SubKey keeper_subkey(const crypto::Kek& kek, std::uint64_t number) {
 
 bool is_known(RegisterKind kind) noexcept {
     const auto number = static_cast<unsigned>(kind);
-    const auto last_in_a_row = static_cast<unsigned>(RegisterKind::erasure_number);
-    return (number >= 1 && number <= last_in_a_row) || kind == RegisterKind::scrub_time;
+    return number >= 1 && number <= static_cast<unsigned>(RegisterKind::scrub_time);
 }
 
 bool is_known(CellClass cell_class) noexcept {
@@ -232,7 +231,7 @@ std::optional<Revocation> decode_request(const RequestId& id, ByteView encoded) 
     Revocation revocation;
     revocation.id = id;
     const std::uint8_t scope = reader.u8();
-    if (scope < 1 || scope > 7) return std::nullopt;
+    if (scope < 1 || scope > kRevocationScopeMax) return std::nullopt;
     revocation.scope = static_cast<RevocationScope>(scope);
     revocation.ground = reader.le16();
     revocation.opening_commitment = reader.array<32>();

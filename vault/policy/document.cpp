@@ -108,6 +108,18 @@ bool has_errors(const std::vector<Finding>& findings) noexcept {
                        [](const Finding& finding) { return finding.severity == Severity::error; });
 }
 
+void add_places(std::string_view json, std::vector<Finding>& findings) {
+    if (findings.empty()) return;
+    const JsonParse parse = parse_json(json, kDocumentDepthMax);
+    for (Finding& finding : findings) {
+        const JsonNode* const node = find_node(parse.root, finding.pointer);
+        if (node == nullptr) continue;
+        const Place place = place_of(json, node->offset);
+        finding.line = place.line;
+        finding.column = place.column;
+    }
+}
+
 std::string_view word_of(FieldType type) noexcept {
     return word_in(kFieldTypes, type);
 }

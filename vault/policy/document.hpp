@@ -299,6 +299,8 @@ struct PolicyHead {
     Controller controller;
     std::string notice_url;
     std::string notice_sha256;
+    std::optional<CalendarDuration>
+        notice_period;  // between publishing and force of a material change
     std::vector<ChangeNote> changes;
 };
 
@@ -352,6 +354,8 @@ struct ParseOutcome {
 [[nodiscard]] ParseOutcome parse_document(std::string_view json);
 
 [[nodiscard]] bool has_errors(const std::vector<Finding>& findings) noexcept;
+// Line and column of findings, from their pointers into `json`.
+void add_places(std::string_view json, std::vector<Finding>& findings);
 
 // Words of the document for these, as in JSON ("enum", "express", ...).
 [[nodiscard]] std::string_view word_of(FieldType type) noexcept;

@@ -68,6 +68,7 @@ void read_notice(FindingSink& sink, const JsonNode& node, PolicyHead& head) {
     ObjectReader in{sink, node, "/policy/notice", "the notice"};
     head.notice_url = in.text("url");
     head.notice_sha256 = in.text("sha256");
+    head.notice_period = in.duration("period");
     in.finish();
 }
 

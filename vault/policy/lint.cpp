@@ -28,7 +28,7 @@ public:
         check_cell_count();
         for (std::size_t i = 0; i < document_.retention.size(); ++i) check_retention(i);
         check_other_references();
-        add_places();
+        add_places(document_.json, findings_);
         return std::move(findings_);
     }
 
@@ -340,18 +340,6 @@ private:
                               "\"; remove it");
                 }
             }
-        }
-    }
-
-    void add_places() {
-        if (findings_.empty()) return;
-        const JsonParse parse = parse_json(document_.json, kDocumentDepthMax);
-        for (Finding& finding : findings_) {
-            const JsonNode* const node = find_node(parse.root, finding.pointer);
-            if (node == nullptr) continue;
-            const Place place = place_of(document_.json, node->offset);
-            finding.line = place.line;
-            finding.column = place.column;
         }
     }
 
