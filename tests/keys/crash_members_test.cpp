@@ -162,8 +162,8 @@ TEST_CASE("an enrolment killed at any point goes on or is undone at the next sta
         ++points;
     }
     WARN("killed at " << points << " points, undone " << undone << ", finished " << finished);
-    CHECK(undone > 1);
-    CHECK(finished > 1);
+    CHECK(undone >= 1);
+    CHECK(finished >= 1);
 }
 
 TEST_CASE("an expulsion killed at any point is done or not, and never leaves anchors that open") {
@@ -185,7 +185,7 @@ TEST_CASE("an expulsion killed at any point is done or not, and never leaves anc
         before.restore();
         child.configure(vault.options.keepers);
         const int status = child.run(
-            {"expel", crypto::hex_encode(second), is_lost ? "lost" : "reachable"}, k, false);
+            {"expel", crypto::hex_encode(second), is_lost ? "lost" : "reachable"}, {k, false, {}});
         REQUIRE((status == 0 || status == kCrashStatus));
         check_keeper(vault.keeper(0), living);
         const auto plane = open_configured(vault, child);
@@ -203,7 +203,7 @@ TEST_CASE("an expulsion killed at any point is done or not, and never leaves anc
         ++points;
     }
     WARN("killed at " << points << " points, undone " << undone);
-    CHECK(undone > 1);
+    CHECK(undone >= 1);
     CHECK(static_cast<std::size_t>(points) > undone);
 }
 

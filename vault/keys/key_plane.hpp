@@ -113,7 +113,7 @@ enum class RegisterKind : std::uint8_t {
     day_floor = 11,       // retention days before it may be destroyed; key: tenant, 0, 0
     day_clock = 12,       // minutes of uptime: 0 so far, 1 when the floor last rose; key: tenant,
                           // 0 or 1, 0
-    scrub_time = 13,      // seconds since our epoch when a scrub last ended; key: 0, 0, 0
+    scrub_time = 13,      // end of the last complete scrub, Timestamp seconds; key: 0, 0, 0
 };
 struct RegisterKey {
     RegisterKind kind{};
