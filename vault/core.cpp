@@ -52,6 +52,7 @@ Result<people::Person> Writing::find_person(std::string_view external_id) {
 
 people::Person Writing::create_person(std::string_view external_id) {
     const keys::SubjectNumber number = core.next_number();
+    core.remember_lease(view);
     people::Person person = core.people->create(view, *gate, number, external_id);
     core.group_.subjects.emplace(external_id, number);
     index({0, index_fingerprint(core.fingerprint(0, bytes_of(external_id))), number});
@@ -100,12 +101,14 @@ void Core::start(const VaultOptions& options) {
         const auto view = store->read();
         log_ = std::make_unique<audit::AuditLog>(*view);
         accept_rollback(*view);
+        teach_lease(*view);
     }
     people = std::make_unique<people::People>(*plane, *leaves, tenant,
                                               static_cast<std::uint16_t>(generation_));
     clients = std::make_unique<Clients>(*plane, tenant);
     policies = std::make_unique<Policies>(*plane, tenant);
     start_committer(options.audit_wait);
+    record_term();
     resume_revocations();
     {
         const auto view = store->read();
@@ -115,6 +118,7 @@ void Core::start(const VaultOptions& options) {
     }
     rebuild_index(options.index_threads);
     write_state_record();  // the log's head is signed before anybody asks for it
+    receipts_->start();
     house_ = std::thread([this] { keep_house(); });
     retention = std::make_unique<Retention>(*this);
     retention->start();
@@ -127,6 +131,7 @@ void Core::stop() noexcept {
     if (retention) retention->stop();  // it waits for the plane
     plane->stop();                     // no more callbacks into the committer
     if (tiles_) tiles_->stop();
+    if (receipts_) receipts_->stop();
     if (committer_) committer_->stop();
 }
 
@@ -216,6 +221,16 @@ void Core::start_committer(std::chrono::milliseconds audit_wait) {
     tiles_ = std::make_unique<TileBuilder>(*store, *committer_, [this] { return log_->size(); });
 }
 
+void Core::record_term() {
+    term_ = plane->status().term;
+    committer_->run([this](store::WriteView& view) {
+        Bytes row;
+        ByteWriter{row}.le64(term_);
+        view.put(Tables::kMeta, bytes_of(MetaRow::kTerm), row);
+    });
+    receipts_ = std::make_unique<ReceiptIssuer>(*committer_, [this] { return sign_log_head(); });
+}
+
 void Core::resume_revocations() {
     std::vector<QueueRow> rows = read_queue(*store->read());
     // What a keeper remembers and this copy of the data does not: it happened, so it is recorded.
@@ -226,7 +241,7 @@ void Core::resume_revocations() {
         committer_->run([&](store::WriteView& view) {
             view.use_reserve();
             write_queued(view, rows.back());
-            if (!has_receipt(revocation.scope) || read_erasure(view, revocation.id)) return;
+            if (!gets_receipt(revocation.scope) || read_erasure(view, revocation.id)) return;
             ErasureRow erasure;
             erasure.id = revocation.id;
             erasure.scope = revocation.scope;
@@ -234,6 +249,7 @@ void Core::resume_revocations() {
             erasure.accepted = now();
             erasure.commitment = revocation.opening_commitment;
             erasure.blind = revocation.blind;
+            erasure.addresses = revocation.addresses;
             write_erasure(view, erasure);
         });
     }
@@ -344,6 +360,24 @@ void Core::end_group(bool is_committed) {
     group_ = {};
     const std::scoped_lock lock{state_mutex_};
     state_ = {generation_, sequence_, log_->size(), log_->root()};
+}
+
+// In the commit of the person who got the number: the keeper that gave the lease may be lost, and
+// one that was away meanwhile would give the same numbers to others (KEYS 4.6: merged by max).
+void Core::remember_lease(store::WriteView& view) const {
+    Bytes row;
+    ByteWriter{row}.le64((lease_end_ + kLeaseSize - 1) / kLeaseSize * kLeaseSize);
+    view.put(Tables::kMeta, bytes_of(MetaRow::kNumbers), row);
+}
+
+void Core::teach_lease(const store::ReadView& view) {
+    const auto row = view.get(Tables::kMeta, bytes_of(MetaRow::kNumbers));
+    if (!row) return;  // nobody was ever stored
+    if (row->size() != sizeof(std::uint64_t)) {
+        throw Fault{FaultKind::corrupt, "the row of given numbers is damaged"};
+    }
+    plane->raise_registers(
+        {{{keys::RegisterKind::person_lease, tenant, 0, 0}, ByteReader{*row}.le64()}});
 }
 
 keys::SubjectNumber Core::next_number() {

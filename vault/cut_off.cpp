@@ -133,7 +133,6 @@ void accept(Core& core, store::WriteView& view, const Caller& caller, const CutO
     row.accepted = core.now();
     row.commitment = revocation.opening_commitment;
     row.blind = revocation.blind;
-    row.audit_index = core.next_audit_index();
     write_erasure(view, row);
     work.answer.first = true;
 

@@ -62,7 +62,7 @@ struct Member {
     crypto::PublicKey public_key{};
     CellClass cell_class = CellClass::besteffort;
     MemberStatus status = MemberStatus::active;
-    std::uint64_t last_epoch = 0;  // expelled: the highest epoch sent to it; else 0
+    std::uint64_t last_epoch = 0;  // expelled: nothing later was ever sent to it; else 0
     friend bool operator==(const Member&, const Member&) = default;
 };
 using Members = std::vector<Member>;  // ordered by id
@@ -106,6 +106,10 @@ struct RequestLeaf {
 
 [[nodiscard]] crypto::SecretBytes encode_request(const Revocation& revocation);
 [[nodiscard]] std::optional<Revocation> decode_request(const RequestId& id, ByteView encoded);
+
+// True if `ack` is signed by its own public key, and over a row of `chain`.
+[[nodiscard]] bool acknowledges_chain(const VaultId& vault, const Acknowledgement& ack,
+                                      const std::vector<ChainRow>& chain);
 
 // What `revocation` needs to be checked offline: the proof, the chain from its epoch on, and one
 // acknowledgement per keeper whose signature, members and place in the chain fit. Which keepers
