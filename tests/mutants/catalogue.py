@@ -34,7 +34,8 @@ class Mutant:
     waits_for: str = ""
 
 
-POWER_CUT = "power cuts with lost flushes (tests/faults)"
+POWER = ("power_cut_tests", "a power cut loses nothing*")
+MEMORY = ("oubliette_memory_tests",)
 
 MUTANTS = [
     # ---- Cells and k1 to k3
@@ -62,8 +63,7 @@ MUTANTS = [
            "            state_->physical[slot]) {\n            return false;",
            "            state_->physical[slot]) {\n            return true;", (CELLS,)),
     Mutant("cell: written lazily", "vault/keys/cell.cpp",
-           "read_only ? O_RDONLY : O_RDWR | O_DSYNC", "read_only ? O_RDONLY : O_RDWR", (CRASH,),
-           waits_for=POWER_CUT),
+           "read_only ? O_RDONLY : O_RDWR | O_DSYNC", "read_only ? O_RDONLY : O_RDWR", (POWER,)),
     Mutant("recovery: other slot stays", "vault/keys/keeper.cpp",
            "cell_->erase(1 - live->slot);", "", (CRASH,)),
     Mutant("recovery: other directories stay", "vault/keys/keeper.cpp",
@@ -136,7 +136,7 @@ MUTANTS = [
     Mutant("L4: cached pages stay", "vault/keys/live_tree.cpp",
            "for (const PageId& page : pages) pages_.wipe(page);", "(void)pages;", (PLANE,)),
     Mutant("L4: cached seeds stay", "vault/keys/live_tree.cpp",
-           "    seeds_.wipe(punctures);\n}", "    (void)punctures;\n}", (PLANE,)),
+           "    seeds_.wipe(punctures);\n}", "    (void)punctures;\n}", (PLANE, MEMORY)),
     Mutant("pending: no row", "vault/keys/leader_groups.cpp",
            "write_everywhere([&](Keeper& keeper) { keeper.write_memory(memory); });\n"
            "        return true;", "return true;", (PLANE,)),
@@ -175,11 +175,17 @@ MUTANTS = [
            "is_field ? outcome.number : std::nullopt, Refusal::not_found, row.id);",
            (verbs("*eras*"),)),
     Mutant("final: entry in no commit", "vault/revoking.cpp",
-           "        append(view, entry);\n        *finished", "        *finished",
+           "    log_->append(entry);\n    write_erasure(view, *erasure);",
+           "    write_erasure(view, *erasure);",
            (verbs("*eras*"),)),
+    Mutant("final: term not checked", "vault/revoking.cpp",
+           "if (!term || ByteReader{*term}.le64() != term_) {", "if (false) {",
+           (verbs("*eras*", "*term*"),)),
     Mutant("rollback: not noticed", "vault/core.cpp",
            "rolled_back_ = is_behind || is_fork;", "rolled_back_ = false;",
            (verbs("an old copy*", "numbers given*"),)),
+    Mutant("numbers: lease of a lost keeper", "vault/core.cpp",
+           "        teach_lease(*view);\n", "", (verbs("numbers given while*"),)),
     Mutant("rollback: hot rows of old", "vault/people/people.cpp",
            "if (Header::decode(row)->generation == generation_) return *state;", "return *state;",
            (verbs("an old copy*"),)),
@@ -196,5 +202,9 @@ MUTANTS = [
     Mutant("box: key material stays", "crypto/box.cpp", "~BoxKeys() { wipe(okm_); }",
            "~BoxKeys() = default;", (CRYPTO,), waits_for="a scan of the stack below a box"),
     Mutant("store: commit not flushed", "vault/store/lmdb_environment.cpp",
-           "const unsigned flags = MDB_NOTLS |", "const unsigned flags = MDB_NOSYNC | MDB_NOTLS |", (CRASH,), waits_for=POWER_CUT),
+           "const unsigned flags = MDB_NOTLS |", "const unsigned flags = MDB_NOSYNC | MDB_NOTLS |", (POWER,)),
+    Mutant("store: directory not synced", "vault/store/owned_directory.cpp",
+           "directory >= 0 && ::fsync(directory) == 0;", "directory >= 0;", (POWER,)),
+    Mutant("memory: values not wiped", "crypto/secret.hpp",
+           "~Key() { wipe(bytes_); }", "~Key() = default;", (MEMORY,)),
 ]
