@@ -36,6 +36,7 @@ UNCHECKED = {
     "policies": lambda size: [(0, 4)],
     "clients": lambda size: [(2, 4)],
     "meta term": lambda size: [(0, size)],
+    "meta numbers": lambda size: [(0, size)],
     "queue": lambda size: [(0, size)],
     "chain": lambda size: [(0, 8), (104, 136), (168, size)],
     "pages": lambda size: [(0, 8)],

@@ -266,7 +266,9 @@ class Vault:
                              if place[0] not in REGISTERS]
         bank = max(self.people, default=0) >> 24
         check(bank < registers[NEXT_BANK, TENANT, address.PEOPLE, 0], "a bank that is not open")
-        check(all(local < registers[PERSON_LEASE, TENANT, 0, 0] for local in self.people),
+        lease = registers.get((PERSON_LEASE, TENANT, 0, 0), 0)  # none before the first person
+        check(self.meta.numbers <= lease, "a lease that the keepers do not know")
+        check(all(local < lease for local in self.people),
               "a person's number that was never leased")
         check(all(client <= registers[CLIENT_NUMBER, TENANT, 0, 0] for client in self.clients),
               "a client's number that was never given")
