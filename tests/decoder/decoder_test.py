@@ -205,7 +205,7 @@ class Whole(DecoderTest):
                      if any(e.pseudonym) and e.action != "erase_final"]  # a digest, no pseudonym
             self.assertEqual(len({e.pseudonym for e in named}), len(named))
             unknown = {e.action for e in named if e.pseudonym not in pseudonyms}
-            self.assertEqual(unknown, {"put", "consent_grant", "detokenize"})  # of the erased person
+            self.assertEqual(unknown, {"put", "consent_grant", "detokenize"})  # erased
 
     def test_the_signed_head_of_the_log_is_one_of_its_roots(self):
         with self.open() as vault:
