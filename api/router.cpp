@@ -13,13 +13,17 @@ constexpr Access kApp{mask_of(Role::app)};
 constexpr Access kAppOrOfficer{mask_of(Role::app, Role::privacy_officer)};
 constexpr Access kPolicyAdmin{mask_of(Role::policy_admin)};
 constexpr Access kKeyOperator{mask_of(Role::key_operator)};
+constexpr Access kOfficerOrOperator{mask_of(Role::privacy_officer, Role::key_operator)};
 constexpr Access kErasureReaders{mask_of(Role::app, Role::privacy_officer, Role::auditor)};
 constexpr Access kDeciders{
     mask_of(Role::app, Role::privacy_officer, Role::policy_admin, Role::auditor)};
+constexpr Access kAuditor{mask_of(Role::auditor)};
+constexpr Access kEverybody{mask_of(Role::app, Role::privacy_officer, Role::key_operator,
+                                    Role::policy_admin, Role::auditor, Role::legal)};
 constexpr Access kStaff{mask_of(Role::privacy_officer, Role::key_operator, Role::policy_admin,
                                 Role::auditor, Role::legal)};
 
-// A path that matches several patterns goes to the first; today none does.
+// A path that matches several patterns goes to the first: of all tiles, those named `entries`.
 constexpr std::array kRoutes{
     Route{Method::post, "/v1/detokenize", kApp, Operation::detokenize},
     Route{Method::post, "/v1/tokenize", kApp, Operation::tokenize},
@@ -41,6 +45,13 @@ constexpr std::array kRoutes{
           Operation::erase_subject,
           {"purpose"}},
     Route{Method::get, "/v1/erasures/{id}", kErasureReaders, Operation::get_erasure},
+    Route{Method::get, "/v1/receipts/keys", kOpen, Operation::get_receipt_keys},
+    Route{Method::post, "/v1/retention/run", kOfficerOrOperator, Operation::run_retention},
+    // Who may receive is the policy admin's business, as clients and agreements are.
+    Route{Method::delete_, "/v1/recipients/{recipient}/tokens", kPolicyAdmin,
+          Operation::cut_off_recipient},
+    Route{Method::delete_, "/v1/regions/{region}/key", kKeyOperator, Operation::cut_off_region},
+    Route{Method::post, "/v1/tenant/exit", kKeyOperator, Operation::exit_tenant},
     Route{Method::get, "/v1/policy", kOpen, Operation::get_policy},
     Route{Method::get, "/v1/policy/versions/{version}", kOpen, Operation::get_policy_version},
     Route{Method::post, "/v1/policy/lint", kPolicyAdmin, Operation::lint_policy},
@@ -50,6 +61,16 @@ constexpr std::array kRoutes{
     Route{Method::get, "/v1/clients", kPolicyAdmin, Operation::list_clients},
     Route{Method::post, "/v1/clients", kPolicyAdmin, Operation::enrol_client},
     Route{Method::delete_, "/v1/clients/{id}", kPolicyAdmin, Operation::revoke_client},
+    Route{Method::get, "/v1/audit/checkpoint", kOpen, Operation::audit_checkpoint},
+    Route{Method::get, "/v1/audit/keys", kOpen, Operation::audit_keys},
+    Route{Method::get, "/v1/audit/tile/entries/{n...}", kOpen, Operation::audit_entry_bundle},
+    Route{Method::get, "/v1/audit/tile/{level}/{n...}", kOpen, Operation::audit_tile},
+    Route{Method::get, "/v1/audit/entries", kAuditor, Operation::audit_entries, {"from", "count"}},
+    Route{Method::get,
+          "/v1/audit/proof",
+          kEverybody,
+          Operation::audit_proof,
+          {"index", "from", "size"}},
     Route{Method::get, "/v1/status", kStaff, Operation::status},
     Route{Method::post, "/v1/sys/backup", kKeyOperator, Operation::backup},
     Route{Method::get, "/livez", kOpen, Operation::livez},
@@ -67,6 +88,12 @@ std::string_view take_segment(std::string_view& path) noexcept {
     return segment;
 }
 
+// What is left of a path, its segments as they are: none empty, none encoded.
+bool is_plain_rest(std::string_view rest) noexcept {
+    return !rest.starts_with('/') && !rest.ends_with('/') && !rest.empty() &&
+           rest.find("//") == std::string_view::npos && rest.find('%') == std::string_view::npos;
+}
+
 // The raw segments at the places of the pattern's parameters; nullopt if the path differs.
 // Literal segments must be written plainly: "/v1/%74okenize" is another path.
 std::optional<std::array<std::string_view, kPathParametersMax>> match_path(
@@ -75,6 +102,12 @@ std::optional<std::array<std::string_view, kPathParametersMax>> match_path(
     std::size_t count = 0;
     while (!pattern.empty() && !path.empty()) {
         const std::string_view expected = take_segment(pattern);
+        if (expected.ends_with("...}")) {
+            path.remove_prefix(1);
+            if (!is_plain_rest(path)) return std::nullopt;
+            raw.at(count) = path;
+            return raw;
+        }
         const std::string_view found = take_segment(path);
         if (expected.starts_with('{') && !found.empty()) {
             raw.at(count++) = found;
@@ -216,6 +249,11 @@ std::string_view name_of(Operation operation) noexcept {
     case Operation::list_consents: return "list_consents";
     case Operation::erase_subject: return "erase_subject";
     case Operation::get_erasure: return "get_erasure";
+    case Operation::get_receipt_keys: return "get_receipt_keys";
+    case Operation::run_retention: return "run_retention";
+    case Operation::cut_off_recipient: return "cut_off_recipient";
+    case Operation::cut_off_region: return "cut_off_region";
+    case Operation::exit_tenant: return "exit_tenant";
     case Operation::get_policy: return "get_policy";
     case Operation::get_policy_version: return "get_policy_version";
     case Operation::lint_policy: return "lint_policy";
@@ -225,6 +263,12 @@ std::string_view name_of(Operation operation) noexcept {
     case Operation::list_clients: return "list_clients";
     case Operation::enrol_client: return "enrol_client";
     case Operation::revoke_client: return "revoke_client";
+    case Operation::audit_checkpoint: return "audit_checkpoint";
+    case Operation::audit_keys: return "audit_keys";
+    case Operation::audit_tile: return "audit_tile";
+    case Operation::audit_entry_bundle: return "audit_entry_bundle";
+    case Operation::audit_entries: return "audit_entries";
+    case Operation::audit_proof: return "audit_proof";
     case Operation::status: return "status";
     case Operation::backup: return "backup";
     case Operation::livez: return "livez";

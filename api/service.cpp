@@ -32,6 +32,11 @@ void dispatch(const CallPtr& call) {
     case Operation::list_consents: return handle_list_consents(call);
     case Operation::erase_subject: return handle_erase_subject(call);
     case Operation::get_erasure: return handle_get_erasure(call);
+    case Operation::get_receipt_keys: return handle_receipt_keys(call);
+    case Operation::run_retention: return handle_run_retention(call);
+    case Operation::cut_off_recipient: return handle_cut_off_recipient(call);
+    case Operation::cut_off_region: return handle_cut_off_region(call);
+    case Operation::exit_tenant: return handle_exit_tenant(call);
     case Operation::get_policy: return handle_get_policy(call);
     case Operation::get_policy_version: return handle_get_policy_version(call);
     case Operation::lint_policy: return handle_lint_policy(call);
@@ -41,6 +46,12 @@ void dispatch(const CallPtr& call) {
     case Operation::list_clients: return handle_list_clients(call);
     case Operation::enrol_client: return handle_enrol_client(call);
     case Operation::revoke_client: return handle_revoke_client(call);
+    case Operation::audit_checkpoint: return handle_audit_checkpoint(call);
+    case Operation::audit_keys: return handle_audit_keys(call);
+    case Operation::audit_tile: return handle_audit_tile(call);
+    case Operation::audit_entry_bundle: return handle_audit_entry_bundle(call);
+    case Operation::audit_entries: return handle_audit_entries(call);
+    case Operation::audit_proof: return handle_audit_proof(call);
     case Operation::status: return handle_status(call);
     case Operation::backup: return handle_backup(call);
     case Operation::livez: return handle_livez(call);
@@ -145,15 +156,6 @@ void write_error(JsonWriter& json, Refusal refusal) {
         .key("status")
         .integer(status_of(refusal))
         .end_object();
-}
-
-std::string time_text(Timestamp time) {
-    const std::time_t seconds = time.unix_seconds();
-    std::tm parts{};
-    gmtime_r(&seconds, &parts);
-    std::array<char, 24> text{};
-    const std::size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
-    return {text.data(), size};
 }
 
 }  // namespace oubliette::api

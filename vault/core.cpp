@@ -12,8 +12,7 @@ namespace {
 using keys::NodeState;
 
 constexpr std::size_t kLeafCacheCount = 4'096;
-constexpr std::size_t kAuditNumbersMax = 1'048'576;  // people whose next number is known, 40 B each
-constexpr std::uint32_t kLeaseSize = 4'096;          // person numbers taken at once
+constexpr std::uint32_t kLeaseSize = 4'096;  // person numbers taken at once
 
 [[noreturn]] void refuse_start(const std::string& what) {
     throw Fault{FaultKind::configuration, what};
@@ -53,6 +52,7 @@ Result<people::Person> Writing::find_person(std::string_view external_id) {
 
 people::Person Writing::create_person(std::string_view external_id) {
     const keys::SubjectNumber number = core.next_number();
+    core.remember_lease(view);
     people::Person person = core.people->create(view, *gate, number, external_id);
     core.group_.subjects.emplace(external_id, number);
     index({0, index_fingerprint(core.fingerprint(0, bytes_of(external_id))), number});
@@ -103,12 +103,14 @@ void Core::start(const VaultOptions& options) {
         const auto view = store->read();
         log_ = std::make_unique<audit::AuditLog>(*view);
         accept_rollback(*view);
+        teach_lease(*view);
     }
     people = std::make_unique<people::People>(*plane, *leaves, tenant,
                                               static_cast<std::uint16_t>(generation_));
     clients = std::make_unique<Clients>(*plane, tenant);
     policies = std::make_unique<Policies>(*plane, tenant);
-    start_committer();
+    start_committer(options.audit_wait);
+    record_term();
     resume_revocations();
     {
         const auto view = store->read();
@@ -119,6 +121,7 @@ void Core::start(const VaultOptions& options) {
     rebuild_index(options.index_threads);
     scrub_noted_ = plane->status().scrub.finished;
     write_state_record();  // the log's head is signed before anybody asks for it
+    receipts_->start();
     house_ = std::thread([this] { keep_house(); });
     retention = std::make_unique<Retention>(*this);
     retention->start();
@@ -135,6 +138,7 @@ void Core::stop() noexcept {
         guest_left_.wait(lock, [this] { return guests_ == 0; });
     }
     if (tiles_) tiles_->stop();
+    if (receipts_) receipts_->stop();
     if (committer_) committer_->stop();
 }
 
@@ -211,7 +215,7 @@ void Core::accept_rollback(const store::ReadView& view) {
     state_ = own;
 }
 
-void Core::start_committer() {
+void Core::start_committer(std::chrono::milliseconds audit_wait) {
     Committer::Hook hook;
     hook.finish = [this](store::WriteView& view) { finish_group(view); };
     hook.committed = [this](bool is_committed) { end_group(is_committed); };
@@ -219,7 +223,19 @@ void Core::start_committer() {
         std::make_unique<Committer>(*store, std::vector{std::move(hook)}, Committer::Limits{});
     publisher = std::make_unique<LogPublisher>(*plane, generation_);
     committer_->run([this](store::WriteView& view) { append_start_entries(view); });
+    disclosures_ =
+        std::make_unique<DisclosureWatch>([this] { return committer_->stalled_for(); }, audit_wait);
     tiles_ = std::make_unique<TileBuilder>(*store, *committer_, [this] { return log_->size(); });
+}
+
+void Core::record_term() {
+    term_ = plane->status().term;
+    committer_->run([this](store::WriteView& view) {
+        Bytes row;
+        ByteWriter{row}.le64(term_);
+        view.put(Tables::kMeta, bytes_of(MetaRow::kTerm), row);
+    });
+    receipts_ = std::make_unique<ReceiptIssuer>(*committer_, [this] { return sign_log_head(); });
 }
 
 void Core::resume_revocations() {
@@ -232,7 +248,7 @@ void Core::resume_revocations() {
         committer_->run([&](store::WriteView& view) {
             view.use_reserve();
             write_queued(view, rows.back());
-            if (!has_receipt(revocation.scope) || read_erasure(view, revocation.id)) return;
+            if (!gets_receipt(revocation.scope) || read_erasure(view, revocation.id)) return;
             ErasureRow erasure;
             erasure.id = revocation.id;
             erasure.scope = revocation.scope;
@@ -240,6 +256,7 @@ void Core::resume_revocations() {
             erasure.accepted = now();
             erasure.commitment = revocation.opening_commitment;
             erasure.blind = revocation.blind;
+            erasure.addresses = revocation.addresses;
             write_erasure(view, erasure);
         });
     }
@@ -301,9 +318,9 @@ std::optional<tokens::TokenKeys> Core::token_keys(policy::RecipientId recipient,
 
 policy::PseudonymKey Core::pseudonym_key(policy::RecipientId recipient) const {
     constexpr auto kKind = keys::SystemKind::pseudonym;
-    const auto leaf = leaves->get(keys::system_path(
-        tenant, static_cast<std::uint8_t>(kKind), static_cast<std::uint16_t>(recipient),
-        kid_of(kKind, recipient)));
+    const auto leaf = leaves->get(keys::system_path(tenant, static_cast<std::uint8_t>(kKind),
+                                                    static_cast<std::uint16_t>(recipient),
+                                                    kid_of(kKind, recipient)));
     if (leaf.state != NodeState::whole) {
         throw Fault{FaultKind::corrupt, "a pseudonym key cannot be derived"};
     }
@@ -321,66 +338,6 @@ void Core::submit(std::function<void(Writing&)> work, std::function<void(const F
             work(writing);
         },
         std::move(done));
-}
-
-void Core::audit_then(std::vector<DisclosureEntry> entries,
-                      std::function<void(const Fault*)> done) {
-    const auto shared = std::make_shared<std::vector<DisclosureEntry>>(std::move(entries));
-    committer_->submit(
-        [this, shared](store::WriteView& view) {
-            for (DisclosureEntry& entry : *shared) {
-                if (entry.pseudonym_key) {
-                    append_as(view, entry.pending, &*entry.pseudonym_key);
-                } else {
-                    append(view, entry.pending);
-                }
-            }
-        },
-        [shared, done = std::move(done)](const Fault* fault) {
-            shared->clear();
-            if (fault == nullptr) return done(nullptr);
-            const Fault unavailable{FaultKind::audit_unavailable,
-                                    "the audit entry could not be made durable"};
-            done(&unavailable);
-        });
-}
-
-const crypto::SubKey* Core::pseudonym_key_of(keys::SubjectNumber subject) {
-    if (!last_pseudonym_key_ || last_pseudonym_key_->subject != subject) {
-        last_pseudonym_key_.emplace().subject = subject;
-        crypto::Seed fixed;
-        const NodeState state = plane->fixed_key(tenant, subject, fixed);
-        if (state == NodeState::corrupt || state == NodeState::punctured) {
-            throw Fault{FaultKind::corrupt, "a person's key cannot be derived"};
-        }
-        if (state == NodeState::whole) {
-            last_pseudonym_key_->key = people::People::pseudonym_key(fixed);
-        }
-    }
-    return last_pseudonym_key_->key ? &*last_pseudonym_key_->key : nullptr;
-}
-
-void Core::append(store::WriteView& view, PendingEntry& pending) {
-    append_as(view, pending, pending.subject ? pseudonym_key_of(*pending.subject) : nullptr);
-}
-
-std::optional<std::uint64_t> Core::take_audit_number(store::WriteView& view,
-                                                     keys::SubjectNumber subject) {
-    if (audit_numbers_.size() >= kAuditNumbersMax) audit_numbers_.clear();
-    std::uint64_t& next = audit_numbers_[subject.local];
-    if (next % people::People::kAuditReserve == 0) {
-        crypto::Seed fixed;
-        if (plane->fixed_key(tenant, subject, fixed) != NodeState::whole) return std::nullopt;
-        next = people->reserve_audit_numbers(view, subject, fixed);
-    }
-    return next++;
-}
-
-void Core::append_as(store::WriteView& view, PendingEntry& pending, const crypto::SubKey* key) {
-    if (pending.subject) pending.entry.pseudonym = {};  // of a run before
-    const auto number = key != nullptr ? take_audit_number(view, *pending.subject) : std::nullopt;
-    if (number) pending.entry.pseudonym = audit::pseudonym_of(*key, *number);
-    log_->append(pending.entry);
 }
 
 void Core::finish_group(store::WriteView& view) {
@@ -410,6 +367,24 @@ void Core::end_group(bool is_committed) {
     group_ = {};
     const std::scoped_lock lock{state_mutex_};
     state_ = {generation_, sequence_, log_->size(), log_->root()};
+}
+
+// In the commit of the person who got the number: the keeper that gave the lease may be lost, and
+// one that was away meanwhile would give the same numbers to others (KEYS 4.6: merged by max).
+void Core::remember_lease(store::WriteView& view) const {
+    Bytes row;
+    ByteWriter{row}.le64((lease_end_ + kLeaseSize - 1) / kLeaseSize * kLeaseSize);
+    view.put(Tables::kMeta, bytes_of(MetaRow::kNumbers), row);
+}
+
+void Core::teach_lease(const store::ReadView& view) {
+    const auto row = view.get(Tables::kMeta, bytes_of(MetaRow::kNumbers));
+    if (!row) return;  // nobody was ever stored
+    if (row->size() != sizeof(std::uint64_t)) {
+        throw Fault{FaultKind::corrupt, "the row of given numbers is damaged"};
+    }
+    plane->raise_registers(
+        {{{keys::RegisterKind::person_lease, tenant, 0, 0}, ByteReader{*row}.le64()}});
 }
 
 keys::SubjectNumber Core::next_number() {

@@ -11,6 +11,7 @@
 #include "vault/audit/audit_log.hpp"
 #include "vault/backup.hpp"
 #include "vault/committer.hpp"
+#include "vault/disclosure_watch.hpp"
 #include "vault/keys/leaf_cache.hpp"
 #include "vault/log_publisher.hpp"
 #include "vault/meta_rows.hpp"
@@ -18,6 +19,7 @@
 #include "vault/people/people.hpp"
 #include "vault/people/subject_index.hpp"
 #include "vault/policies.hpp"
+#include "vault/receipt_issuer.hpp"
 #include "vault/tile_builder.hpp"
 #include "vault/vault.hpp"
 
@@ -50,6 +52,10 @@ struct IndexEntry {
     people::SubjectIndex::Fingerprint fingerprint = 0;
     keys::SubjectNumber number;
 };
+
+// What outsiders pin of the vault with this plane.
+[[nodiscard]] ReceiptKeys receipt_keys_of(const keys::KeyPlane& plane,
+                                          const LogPublisher& publisher);
 
 class Core;
 class Retention;
@@ -89,6 +95,9 @@ public:
     [[nodiscard]] Timestamp now() const noexcept { return clock.now(); }
 
     // ---- Reading.
+    // A snapshot. Throws Fault{audit_unavailable} after a failed commit: no entry could be written,
+    // so that nothing is disclosed.
+    [[nodiscard]] std::unique_ptr<store::ReadView> read_for_disclosure() const;
     // The number behind an application's id, verified by opening the person's own row.
     // Refuses: not_found, erased.
     [[nodiscard]] Result<keys::SubjectNumber> find_number(const store::ReadView& view,
@@ -105,7 +114,8 @@ public:
     // Runs `work` in the next transaction; `done` after its commit, on the committer's thread.
     void submit(std::function<void(Writing&)> work, std::function<void(const Fault*)> done);
     // Makes the entries durable, then calls `done`: a disclosure waits for this.
-    // The keys in the entries are wiped before `done`.
+    // The keys in the entries are wiped then. Fault{audit_unavailable} if they are not, at the
+    // latest VaultOptions::audit_wait after the committer came to a standstill.
     void audit_then(std::vector<DisclosureEntry> entries, std::function<void(const Fault*)> done);
 
     // Removes up to `count_max` unreadable rows; true if none are left.
@@ -135,7 +145,6 @@ public:
         committer_->submit(std::move(work), std::move(done));
     }
     void append_entry(store::WriteView& view, PendingEntry& entry) { append(view, entry); }
-    [[nodiscard]] std::uint64_t next_audit_index() const noexcept { return log_->next_index(); }
 
     // Runs `work` in a transaction and waits. REQUIRES: not on the committer's thread; no snapshot
     // is held on this one. Throws what the work or the commit throws.
@@ -210,7 +219,7 @@ private:
     void stop() noexcept;
     void open_store(const VaultOptions& options);
     void accept_rollback(const store::ReadView& view);
-    void start_committer();
+    void start_committer(std::chrono::milliseconds audit_wait);
     void append_start_entries(store::WriteView& view);
     void resume_revocations();
     void rebuild_index(unsigned thread_count);
@@ -226,9 +235,16 @@ private:
     void finish_group(store::WriteView& view);
     void end_group(bool is_committed);
     [[nodiscard]] keys::SubjectNumber next_number();
+    void remember_lease(store::WriteView& view) const;
+    void teach_lease(const store::ReadView& view);
 
     void finish_revocation(const std::shared_ptr<Revoking>& revoking,
                            const keys::Finality& finality);
+    void record_final(store::WriteView& view, const keys::RequestId& id,
+                      const keys::Finality& finality);
+    void forget_later(const keys::RequestId& id);
+    [[nodiscard]] ReceiptIssuer::Head sign_log_head();
+    void record_term();
     void remove_rows_later(keys::SubjectNumber number);
 
     void keep_house();
@@ -247,6 +263,7 @@ private:
     std::uint64_t next_number_ = 0;
     std::uint64_t lease_end_ = 0;
 
+    std::uint64_t term_ = 0;  // of this start: only its process makes erasures final
     std::uint32_t generation_ = 0;
     bool rolled_back_ = false;
     std::mutex record_mutex_;  // one writer of the state record at a time
@@ -275,7 +292,9 @@ private:
     std::condition_variable house_wakes_;
     std::thread house_;
     std::unique_ptr<Committer> committer_;
+    std::unique_ptr<DisclosureWatch> disclosures_;
     std::unique_ptr<TileBuilder> tiles_;
+    std::unique_ptr<ReceiptIssuer> receipts_;
 };
 
 }  // namespace oubliette

@@ -48,9 +48,9 @@ std::optional<Refusal> name_recipient(Core& core, const store::ReadView& view,
             throw Fault{FaultKind::storage_full, "all token keys of this recipient are used"};
         }
         next.emplace_back(key, std::uint64_t{kid} + 1);
-        std::ranges::copy(keys::system_kids_paths(core.tenant, static_cast<std::uint8_t>(kind),
-                                                  *recipient, kid),
-                          std::back_inserter(work.revoking.row.revocation.addresses));
+        std::ranges::copy(
+            keys::system_kids_paths(core.tenant, static_cast<std::uint8_t>(kind), *recipient, kid),
+            std::back_inserter(work.revoking.row.revocation.addresses));
     }
     core.plane->raise_registers(next);
     return std::nullopt;
@@ -133,7 +133,6 @@ void accept(Core& core, store::WriteView& view, const Caller& caller, const CutO
     row.accepted = core.now();
     row.commitment = revocation.opening_commitment;
     row.blind = revocation.blind;
-    row.audit_index = core.next_audit_index();
     write_erasure(view, row);
     work.answer.first = true;
 
@@ -180,16 +179,14 @@ void Vault::cut_off(const Caller& caller, const CutOff& what, Done<ErasureAnswer
         [&core, work, caller, what](store::WriteView& view) {
             cut_off_in(core, view, caller, what, *work);
         },
-        [&core, work, done = std::move(done),
-         on_final = std::move(on_final)](const Fault* fault) {
+        [&core, work, done = std::move(done), on_final = std::move(on_final)](const Fault* fault) {
             if (fault != nullptr) return done(Refusal::wrong_state, fault);
             if (work->refusal) return done(*work->refusal, nullptr);
             const RevocationScope scope = work->answer.erasure.scope;
             work->revoking.on_final = on_final;
             work->revoking.remove_rows = rows_of(core, *work);
-            core.revoke(std::move(work->revoking), [work, done](const Fault* failed) {
-                done(work->answer, failed);
-            });
+            core.revoke(std::move(work->revoking),
+                        [work, done](const Fault* failed) { done(work->answer, failed); });
             // The keys are dead: what memory still knows of them goes now.
             if (work->people) core.index.remove_people(work->people->first, work->people->second);
             if (scope == RevocationScope::tenant) core.clients->publish_none();

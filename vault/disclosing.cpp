@@ -67,7 +67,7 @@ Disclosing::Disclosing(Core& core, const Caller& caller, audit::Action action,
       gate_(core.policies->current()),
       now_(core.now()),
       ticket_(std::make_shared<keys::KeyPlane::Gate>(*core.plane)),
-      view_(core.store->read()) {
+      view_(core.read_for_disclosure()) {
     if (!gate_) {
         throw Fault{FaultKind::configuration,
                     "the newest policy of this copy is older than one already published; publish "

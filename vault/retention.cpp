@@ -2,16 +2,17 @@
 
 #include <algorithm>
 
+#include "crypto/patient_memory.hpp"
 #include "vault/tables.hpp"
 
 namespace oubliette {
 namespace {
 
-constexpr auto kTick = std::chrono::seconds{60};
-constexpr auto kSliceTick = std::chrono::seconds{1};  // while a pass over people is under way
+constexpr auto kSweepEvery = std::chrono::seconds{60};
+constexpr auto kSliceEvery = std::chrono::seconds{1};  // while a pass over people is under way
 constexpr auto kRecordUptime = std::chrono::minutes{30};
 constexpr std::size_t kBucketRowsAtOnce = 16'384;
-constexpr std::size_t kPassPersistEvery = 16;          // slices
+constexpr std::size_t kPassPersistEvery = 16;  // slices
 constexpr std::uint64_t kDone = (std::uint64_t{1} << 36) - 1;
 
 Timestamp start_of_day(std::uint16_t day) noexcept {
@@ -24,15 +25,14 @@ std::string category_name(const policy::Gate* gate, std::uint16_t retention_clas
 }
 
 // Calls `visit` with all rows of a bucket, a snapshot for each part: none is held for long.
-void for_bucket_rows(const Core& core, const people::Bucket& bucket,
-                     FunctionRef<void(const store::ReadView& view, const people::BucketRow& row)>
-                         visit) {
+void for_bucket_rows(
+    const Core& core, const people::Bucket& bucket,
+    FunctionRef<void(const store::ReadView& view, const people::BucketRow& row)> visit) {
     Bytes last;
     for (;;) {
         const keys::KeyPlane::Gate ticket{*core.plane};
         const auto view = core.store->read();
-        const auto rows =
-            people::bucket_rows(*view, core.tenant, bucket, last, kBucketRowsAtOnce);
+        const auto rows = people::bucket_rows(*view, core.tenant, bucket, last, kBucketRowsAtOnce);
         for (const people::BucketRow& row : rows) visit(*view, row);
         if (rows.size() < kBucketRowsAtOnce) return;
         last = rows.back().row_key;
@@ -61,6 +61,7 @@ Retention::~Retention() {
 
 void Retention::start() {
     pass_ = stored_pass();
+    next_sweep_ = std::chrono::steady_clock::now() + kSweepEvery;
     thread_ = std::thread{[this] { serve(); }};
 }
 
@@ -95,12 +96,13 @@ void Retention::run(const RetentionRequest& request, Done<RetentionReport> done)
 }
 
 void Retention::serve() {
+    const crypto::PatientMemory patient;
     for (;;) {
         std::optional<Waiting> request;
         {
             std::unique_lock lock{mutex_};
             const bool is_resting = pass_.next.local == kDone;
-            wakes_.wait_for(lock, is_resting ? kTick : kSliceTick,
+            wakes_.wait_for(lock, is_resting ? kSweepEvery : kSliceEvery,
                             [this] { return is_stopping_ || !waiting_.empty(); });
             if (is_stopping_) return;
             if (!waiting_.empty()) {
@@ -129,9 +131,13 @@ void Retention::answer(const Waiting& waiting) {
 
 void Retention::tick() {
     try {
-        floor_.record_uptime(kRecordUptime);
-        (void)floor_.advance();
-        sweep_days(nullptr, false);
+        const auto now = std::chrono::steady_clock::now();
+        if (now >= next_sweep_) {
+            next_sweep_ = now + kSweepEvery;
+            floor_.record_uptime(kRecordUptime);
+            (void)floor_.advance();
+            sweep_days(nullptr, false);
+        }
         continue_pass();
     } catch (const std::exception&) {
         // A keeper or the store is in trouble: status says so, and the next round tries again.
@@ -161,8 +167,8 @@ Result<RetentionReport> Retention::run_now(const RetentionRequest& request) {
 // ---- Whole days ----------------------------------------------------------------------------
 
 bool Retention::is_dead(const people::Bucket& bucket) const {
-    const auto leaf = core_.leaves->get(
-        keys::retention_path(core_.tenant, bucket.retention_class, bucket.day));
+    const auto leaf =
+        core_.leaves->get(keys::retention_path(core_.tenant, bucket.retention_class, bucket.day));
     if (leaf.state == keys::NodeState::corrupt) {
         throw Fault{FaultKind::corrupt, "the key of a retention day cannot be derived"};
     }
@@ -252,9 +258,8 @@ void Retention::destroy(const people::Bucket& bucket) {
             view.use_reserve();
             write_queued(view, revoking.row);
             PendingEntry entry;
-            entry.entry.action = audit::Action::retention_end;
             entry.entry.time = core_.now();
-            entry.entry.object = audit::retention_object(bucket.retention_class, bucket.day);
+            audit::cite(audit::EndedDay{bucket.retention_class, bucket.day}, entry.entry);
             core_.append_entry(view, entry);
         },
         revoking);

@@ -74,8 +74,10 @@ private:
 
     Core& core_;
     DayFloor floor_;
-    Pass pass_;               // the sweep's thread only
+    // The sweep's thread only.
+    Pass pass_;
     std::size_t slices_ = 0;  // of all passes
+    std::chrono::steady_clock::time_point next_sweep_;
 
     mutable std::mutex mutex_;
     std::condition_variable wakes_;

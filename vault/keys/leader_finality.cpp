@@ -198,7 +198,8 @@ Finality Leader::finality_of(const Waiting& waiting) const {
     finality.hash_after = waiting.row.hash;
     std::vector<Acknowledgement>& acks = finality.acknowledgements;
     for (const auto& [id, ack] : waiting.acks) acks.push_back(ack);
-    if (lost_a_keeper(waiting)) {
+    // A receipt shows the members as of its last row, and that is where they changed.
+    if (waiting.row.members != head_.members) {
         for (const std::shared_ptr<Keeper>& keeper : keepers_in_sync()) {
             if (auto ack = keeper->acknowledge(members_epoch_)) acks.push_back(*ack);
         }
@@ -206,6 +207,7 @@ Finality Leader::finality_of(const Waiting& waiting) const {
     std::uint64_t last = waiting.row.epoch;
     for (const Acknowledgement& ack : acks) last = std::max(last, ack.epoch);
     finality.chain = chain_of(waiting, last);
+    finality.members = encode_members(members_);
     finality.request_count = waiting.leaves.size();
     finality.irrecoverable_after = clock_.now();
     return finality;

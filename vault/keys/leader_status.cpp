@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 #include <sys/stat.h>
 #include <utility>
 
@@ -114,6 +115,13 @@ void Leader::confirm_ready() {
     for (const std::filesystem::path& directory : options_.keepers) {
         remove_durably(directory / kUnfinishedMark);
     }
+}
+
+bool shares_device(const PlaneStatus& status) {
+    std::set<std::uint64_t> devices;
+    return std::ranges::any_of(status.keepers, [&devices](const KeeperStatus& keeper) {
+        return keeper.device != 0 && !devices.insert(keeper.device).second;
+    });
 }
 
 }  // namespace oubliette::keys

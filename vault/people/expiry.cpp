@@ -50,16 +50,14 @@ BucketRow row_at(const store::ReadView& view, const Bucket& bucket, ByteView row
     row.has_value = value.has_value();
     const auto header = value ? Header::decode(*value) : std::nullopt;
     if (!header) return row;
-    row.is_within =
-        header->retention_class == bucket.retention_class && header->day == bucket.day;
+    row.is_within = header->retention_class == bucket.retention_class && header->day == bucket.day;
     row.is_indexed = header->format == 2;
     return row;
 }
 
 }  // namespace
 
-void write_expiry(store::WriteView& view, TenantId tenant, const Bucket& bucket,
-                  ByteView row_key) {
+void write_expiry(store::WriteView& view, TenantId tenant, const Bucket& bucket, ByteView row_key) {
     Bytes key = prefix_of(tenant, bucket);
     ByteWriter{key}.bytes(row_key);
     view.put(Tables::kExpiry, key, {});
