@@ -42,7 +42,7 @@ class Story:
         self._back_up()
         self._revoke()
         self.random_token = self._random_token()
-        self.checkpoint = None
+        self.checkpoint = self._checkpoint()
         assert self.vault.stop() == 0
 
     def _ok(self, answer):

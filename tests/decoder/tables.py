@@ -10,7 +10,7 @@ from .primitives import VALUE, open_box, sha256, subkey
 from .reading import Reader, check
 
 NAME_KINDS = {"field": 1, "purpose": 2, "recipient": 3, "slot": 4, "region": 5, "category": 6}
-META = {b"format", b"vault", b"tenant", b"sequence", b"ready", b"log", b"log_key"}
+META = {b"format", b"vault", b"tenant", b"sequence", b"ready", b"log", b"log_key", b"sweep"}
 CLIENT_RECORD = 0x0A
 
 
@@ -21,6 +21,7 @@ class Meta(NamedTuple):
     sequence: int
     log: bytes
     log_kid: int  # of the newest key that signs heads of the log
+    sweep: tuple  # day, and the next person that the pass over all people for it looks at
 
 
 class Policy(NamedTuple):
@@ -47,7 +48,8 @@ def decode_meta(rows):
     check(rows[b"ready"] == b"\x01", "meta: init did not end")
     check(len(rows[b"vault"]) == 16, "meta: no vault id")
     return Meta(rows[b"vault"], rows[b"tenant"].decode(), *struct.unpack("<IQ", rows[b"sequence"]),
-                rows[b"log"], *struct.unpack("<H", rows.get(b"log_key", bytes(2))))
+                rows[b"log"], *struct.unpack("<H", rows.get(b"log_key", bytes(2))),
+                struct.unpack("<HQ", rows.get(b"sweep", bytes(10))))
 
 
 def decode_names(rows):

@@ -19,6 +19,7 @@ TABLES = {"meta", "people", "names", "policies", "clients", "audit", "erasures",
           "requests", "tiles"}
 FILES = {"vault.json", "store", "tls", "staging"}  # staging: empty but during a backup
 ACTIVE = 2            # status of a member
+RECIPIENT_BITS = 38    # of an address, up to and with the recipient
 SUBSET_ITEMS_MAX = 12  # dead items of one person of which every subset is tried
 
 # Registers (vault/keys/key_plane.hpp): what they count.
@@ -26,7 +27,8 @@ PERSON_LEASE, NAME_ID, CLIENT_NUMBER, POLICY_VERSION, NEXT_BANK, TERM = 1, 3, 4,
 REGISTERS = range(1, 15)
 
 # What the log says when an erasure of a scope is accepted.
-SCOPE_ACTIONS = {"subject": "erase_accepted", "field": "delete_field"}
+SCOPE_ACTIONS = {"subject": "erase_accepted", "field": "delete_field", "region": "cut_off",
+                 "recipient": "cut_off", "bank": "cut_off", "tenant": "cut_off"}
 
 
 class Person:
@@ -239,14 +241,31 @@ class Vault:
             for local in range(self.keeper.registers.get((PERSON_LEASE, TENANT, 0, 0), 0)):
                 if self.is_erased(local):
                     yield [address.person(TENANT, local)]
-            return
+        elif scope == "field":
+            yield from self._dead_items()
+        elif scope == "recipient":
+            yield from self._dead_recipients()
+        else:
+            yield from ([dead] for dead in self.keeper.dead)
+
+    def _dead_recipients(self):
+        """All dead system leaves of one recipient, in as few subtrees as the tree has them."""
+        owners = {}
+        for dead in self.keeper.dead:
+            if dead.bits >= RECIPIENT_BITS and dead.slice(12, 6) == 0:
+                owners.setdefault(dead.slice(24, 14), []).append(dead)
+        yield from owners.values()
+
+    def _dead_items(self):
+        """Every set of dead items of one person; of very many, each alone and all together."""
         owners = {}
         for dead in sorted(self.keeper.dead):
             if dead.bits > address.PERSON_BITS:
                 owners.setdefault(dead.prefix(address.PERSON_BITS), []).append(dead)
         for items in owners.values():
             whole = [leaf for dead in items for leaf in address.leaves_of(dead)]
-            for size in range(1, min(len(whole), SUBSET_ITEMS_MAX) + 1):
+            few = len(whole) <= SUBSET_ITEMS_MAX
+            for size in range(1, len(whole) + 1) if few else (1, len(whole)):
                 yield from map(list, itertools.combinations(whole, size))
 
     # ---- Keepers.

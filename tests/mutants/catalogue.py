@@ -157,7 +157,7 @@ MUTANTS = [
     Mutant("start: term stays", "vault/keys/leader_places.cpp",
            "raise_registers({{term_key, term}});", "", (plane("every start has a higher term"),)),
     Mutant("rule N: bank without a keeper", "vault/keys/leader.cpp",
-           "if (keepers_in_sync().size() < options_.keepers.size()) {", "if (false) {", (PLANE,)),
+           "if (!is_everyone_in_sync()) {", "if (false) {", (PLANE,)),
 
     # ---- The data plane
     Mutant("revoke: queue row", "vault/core.cpp",
