@@ -69,8 +69,9 @@ void append_answer_head(WipedBuffer& out, const Response& response, const Answer
     out.append(frame.date);
     out.append("\r\nX-Request-Id: ");
     out.append(frame.request_id);
+    out.append(response.is_immutable ? "\r\nCache-Control: public, max-age=31536000, immutable"
+                                     : "\r\nCache-Control: no-store");
     out.append(
-        "\r\nCache-Control: no-store"
         "\r\nStrict-Transport-Security: max-age=31536000"
         "\r\nX-Content-Type-Options: nosniff\r\n");
     for (const auto& [name, value] : response.headers) {

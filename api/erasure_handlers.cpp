@@ -34,7 +34,7 @@ void hex_member(JsonWriter& json, std::string_view name, ByteView bytes) {
 void write_erasure(JsonWriter& json, const Vault& vault, const ErasureRow& row,
                    const ByteArray<32>* opening) {
     // Final for outsiders when the receipt is signed.
-    const bool is_final = has_receipt(row);
+    const bool is_final = is_issued(row);
     json.begin_object()
         .member("id", erasure_id_text(row.id))
         .member("state", name_of(is_final ? ErasureState::final : ErasureState::effective))
@@ -60,7 +60,7 @@ void answer_erasure(Call& call, const ErasureRow& row, const ByteArray<32>* open
     } catch (const Fault& fault) {
         return call.fail(fault);
     }
-    call.answer(has_receipt(row) ? 200 : 202, buffer);
+    call.answer(is_issued(row) ? 200 : 202, buffer);
 }
 
 // Answers once: when the erasure is final, or when the client does not want to wait any longer.

@@ -38,6 +38,7 @@ struct Response {
     std::string content_type = "application/json";
     std::vector<std::pair<std::string, std::string>> headers;  // Retry-After, Allow, ...
     crypto::SecretBytes body;                                  // wiped after sending
+    bool is_immutable = false;  // the same bytes for ever and for everybody: caches may keep them
 };
 
 // The body of an answer whose size nobody knows yet (a backup). Used by one thread, which may wait

@@ -16,10 +16,13 @@ constexpr Access kKeyOperator{mask_of(Role::key_operator)};
 constexpr Access kErasureReaders{mask_of(Role::app, Role::privacy_officer, Role::auditor)};
 constexpr Access kDeciders{
     mask_of(Role::app, Role::privacy_officer, Role::policy_admin, Role::auditor)};
+constexpr Access kAuditor{mask_of(Role::auditor)};
+constexpr Access kEverybody{mask_of(Role::app, Role::privacy_officer, Role::key_operator,
+                                    Role::policy_admin, Role::auditor, Role::legal)};
 constexpr Access kStaff{mask_of(Role::privacy_officer, Role::key_operator, Role::policy_admin,
                                 Role::auditor, Role::legal)};
 
-// A path that matches several patterns goes to the first; today none does.
+// A path that matches several patterns goes to the first: of all tiles, those named `entries`.
 constexpr std::array kRoutes{
     Route{Method::post, "/v1/detokenize", kApp, Operation::detokenize},
     Route{Method::post, "/v1/tokenize", kApp, Operation::tokenize},
@@ -51,6 +54,16 @@ constexpr std::array kRoutes{
     Route{Method::get, "/v1/clients", kPolicyAdmin, Operation::list_clients},
     Route{Method::post, "/v1/clients", kPolicyAdmin, Operation::enrol_client},
     Route{Method::delete_, "/v1/clients/{id}", kPolicyAdmin, Operation::revoke_client},
+    Route{Method::get, "/v1/audit/checkpoint", kOpen, Operation::audit_checkpoint},
+    Route{Method::get, "/v1/audit/keys", kOpen, Operation::audit_keys},
+    Route{Method::get, "/v1/audit/tile/entries/{n...}", kOpen, Operation::audit_entry_bundle},
+    Route{Method::get, "/v1/audit/tile/{level}/{n...}", kOpen, Operation::audit_tile},
+    Route{Method::get, "/v1/audit/entries", kAuditor, Operation::audit_entries, {"from", "count"}},
+    Route{Method::get,
+          "/v1/audit/proof",
+          kEverybody,
+          Operation::audit_proof,
+          {"index", "from", "size"}},
     Route{Method::get, "/v1/status", kStaff, Operation::status},
     Route{Method::post, "/v1/sys/backup", kKeyOperator, Operation::backup},
     Route{Method::get, "/livez", kOpen, Operation::livez},
@@ -68,6 +81,12 @@ std::string_view take_segment(std::string_view& path) noexcept {
     return segment;
 }
 
+// What is left of a path, its segments as they are: none empty, none encoded.
+bool is_plain_rest(std::string_view rest) noexcept {
+    return !rest.starts_with('/') && !rest.ends_with('/') && !rest.empty() &&
+           rest.find("//") == std::string_view::npos && rest.find('%') == std::string_view::npos;
+}
+
 // The raw segments at the places of the pattern's parameters; nullopt if the path differs.
 // Literal segments must be written plainly: "/v1/%74okenize" is another path.
 std::optional<std::array<std::string_view, kPathParametersMax>> match_path(
@@ -76,6 +95,12 @@ std::optional<std::array<std::string_view, kPathParametersMax>> match_path(
     std::size_t count = 0;
     while (!pattern.empty() && !path.empty()) {
         const std::string_view expected = take_segment(pattern);
+        if (expected.ends_with("...}")) {
+            path.remove_prefix(1);
+            if (!is_plain_rest(path)) return std::nullopt;
+            raw.at(count) = path;
+            return raw;
+        }
         const std::string_view found = take_segment(path);
         if (expected.starts_with('{') && !found.empty()) {
             raw.at(count++) = found;
@@ -227,6 +252,12 @@ std::string_view name_of(Operation operation) noexcept {
     case Operation::list_clients: return "list_clients";
     case Operation::enrol_client: return "enrol_client";
     case Operation::revoke_client: return "revoke_client";
+    case Operation::audit_checkpoint: return "audit_checkpoint";
+    case Operation::audit_keys: return "audit_keys";
+    case Operation::audit_tile: return "audit_tile";
+    case Operation::audit_entry_bundle: return "audit_entry_bundle";
+    case Operation::audit_entries: return "audit_entries";
+    case Operation::audit_proof: return "audit_proof";
     case Operation::status: return "status";
     case Operation::backup: return "backup";
     case Operation::livez: return "livez";

@@ -41,6 +41,12 @@ enum class Operation : std::uint8_t {
     list_clients,
     enrol_client,
     revoke_client,
+    audit_checkpoint,
+    audit_keys,
+    audit_tile,
+    audit_entry_bundle,
+    audit_entries,
+    audit_proof,
     status,
     backup,
     livez,
@@ -64,13 +70,17 @@ struct Access {
     }
 };
 
+inline constexpr std::size_t kQueryParametersMax = 3;
+
 struct Route {
     Method method = Method::get;
-    std::string_view pattern;  // "/v1/subjects/{subject}/consents/{slot}"
+    // "/v1/subjects/{subject}/consents/{slot}". A last "{n...}" takes all segments that are left,
+    // as they are written: one with a '%' or an empty one is another path.
+    std::string_view pattern;
     Access access;
     Operation operation = Operation::livez;
     // Query parameters that the operation reads; every other one is MALFORMED.
-    std::array<std::string_view, 2> query{};
+    std::array<std::string_view, kQueryParametersMax> query{};
 };
 
 [[nodiscard]] std::span<const Route> routes() noexcept;
@@ -107,7 +117,7 @@ private:
         std::string value;
         bool is_set = false;
     };
-    std::array<Entry, 2> entries_;
+    std::array<Entry, kQueryParametersMax> entries_;
 };
 
 // Refuses: malformed (a parameter that the route does not declare, one given twice, text that is

@@ -42,6 +42,12 @@ void dispatch(const CallPtr& call) {
     case Operation::list_clients: return handle_list_clients(call);
     case Operation::enrol_client: return handle_enrol_client(call);
     case Operation::revoke_client: return handle_revoke_client(call);
+    case Operation::audit_checkpoint: return handle_audit_checkpoint(call);
+    case Operation::audit_keys: return handle_audit_keys(call);
+    case Operation::audit_tile: return handle_audit_tile(call);
+    case Operation::audit_entry_bundle: return handle_audit_entry_bundle(call);
+    case Operation::audit_entries: return handle_audit_entries(call);
+    case Operation::audit_proof: return handle_audit_proof(call);
     case Operation::status: return handle_status(call);
     case Operation::backup: return handle_backup(call);
     case Operation::livez: return handle_livez(call);

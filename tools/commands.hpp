@@ -23,6 +23,7 @@ void add_client(CLI::App& program, Run& chosen);
 void add_demo(CLI::App& program, Run& chosen);
 void add_detokenize(CLI::App& program, Run& chosen);
 void add_erase(CLI::App& program, Run& chosen);
+void add_forensic(CLI::App& program, Run& chosen);
 void add_init(CLI::App& program, Run& chosen);
 void add_people(CLI::App& program, Run& chosen);
 void add_policy(CLI::App& program, Run& chosen);

@@ -22,6 +22,7 @@ void add_verbs(CLI::App& program, Run& chosen) {
     add_serve(program, chosen);
     add_backup(program, chosen);
     add_restore(program, chosen);
+    add_forensic(program, chosen);
     add_status(program, chosen);
     // Those who use it.
     add_tokenize(program, chosen);

@@ -191,6 +191,12 @@ void Clients::publish_revoked(std::uint16_t client) {
     replace(client, nullptr);
 }
 
+void Clients::publish_none() {
+    auto none = std::make_shared<const Table>();
+    const std::scoped_lock lock{mutex_};
+    table_ = std::move(none);
+}
+
 std::optional<std::vector<keys::Path>> Clients::leaves_of(std::uint16_t client) const {
     const auto row = find(client);
     if (!row) return std::nullopt;

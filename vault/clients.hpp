@@ -86,6 +86,7 @@ public:
     [[nodiscard]] ApiKey enrol(store::WriteView& view, ClientRow& row, std::uint16_t key_number);
     void publish_enrolled(ClientRow row);
     void publish_revoked(std::uint16_t client);
+    void publish_none();  // all of them are revoked: the tenant is gone
     // True if another client has this name.
     [[nodiscard]] bool is_taken(std::string_view name) const;
     [[nodiscard]] std::optional<ClientRow> find_by_name(std::string_view name) const;

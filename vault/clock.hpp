@@ -27,6 +27,12 @@ class Clock {
 public:
     virtual ~Clock() = default;
     [[nodiscard]] virtual Timestamp now() const noexcept = 0;
+    // Time this machine has been awake, from any origin. Nobody can set it: what must not happen
+    // too often counts in this.
+    [[nodiscard]] virtual std::chrono::seconds uptime() const noexcept {
+        return std::chrono::duration_cast<std::chrono::seconds>(
+            std::chrono::steady_clock::now().time_since_epoch());
+    }
 };
 
 class SystemClock final : public Clock {

@@ -106,13 +106,22 @@ std::size_t Committer::waiting() const {
     return queue_.size();
 }
 
+std::chrono::milliseconds Committer::stalled_for() const noexcept {
+    const Clock::duration began = step_began_;
+    if (began == Clock::duration::zero()) return {};
+    return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now().time_since_epoch() -
+                                                                 began);
+}
+
 std::vector<Committer::Entry> Committer::take_group() {
     std::unique_lock lock(mutex_);
+    if (queue_.empty()) step_began_ = Clock::duration::zero();
     work_waits_.wait(lock, [this] { return is_stopping_ || !queue_.empty(); });
     const std::size_t count = std::min(queue_.size(), limits_.group_max);
     const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
     std::vector<Entry> group(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
     queue_.erase(queue_.begin(), end);
+    begin_step();
     return group;
 }
 
@@ -140,10 +149,12 @@ void Committer::write(const std::vector<Entry*>& entries, std::size_t& works_run
             for (const Entry* const entry : entries) {
                 entry->work(given);
                 ++works_run;
+                begin_step();
             }
             for (const Hook& hook : hooks_) {
                 if (hook.finish) hook.finish(given);
             }
+            begin_step();  // the commit
         });
     } catch (...) {
         tell_hooks(false);
@@ -170,7 +181,10 @@ void Committer::commit_group(std::vector<Entry>& group) {
             return;
         }
     }
-    for (Entry& entry : group) entry.done(fault ? &*fault : nullptr);
+    for (Entry& entry : group) {
+        begin_step();
+        entry.done(fault ? &*fault : nullptr);
+    }
 }
 
 void Committer::commit_one(Entry& entry) {
@@ -181,6 +195,7 @@ void Committer::commit_one(Entry& entry) {
     } catch (...) {
         fault.emplace(current_fault());
     }
+    begin_step();
     entry.done(fault ? &*fault : nullptr);
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -74,10 +76,16 @@ public:
     // REQUIRES: not on the committer's thread; no ReadView is held on this one.
     void run(Work work);
 
+    // For how long the thread has been at its present step (one work, the commit, one Done); zero
+    // while it waits for works. A disk that hangs shows here.
+    [[nodiscard]] std::chrono::milliseconds stalled_for() const noexcept;
+
     // Works submitted and not yet taken into a transaction.
     [[nodiscard]] std::size_t waiting() const;
 
 private:
+    using Clock = std::chrono::steady_clock;
+
     struct Entry {
         Work work;
         Done done;
@@ -89,6 +97,7 @@ private:
     void commit_one(Entry& entry);
     void write(const std::vector<Entry*>& entries, std::size_t& works_run);
     void tell_hooks(bool is_committed) noexcept;
+    void begin_step() noexcept { step_began_ = Clock::now().time_since_epoch(); }
 
     store::Store& store_;
     const std::vector<Hook> hooks_;
@@ -98,6 +107,7 @@ private:
     std::condition_variable work_waits_;
     std::deque<Entry> queue_;
     bool is_stopping_ = false;
+    std::atomic<Clock::duration> step_began_{Clock::duration::zero()};  // zero: idle
 
     std::thread thread_;  // last: it uses everything above
 };

@@ -181,7 +181,7 @@ void Vault::list_consents(const Caller& caller, std::string_view subject,
     entry.entry.policy_version = gate->version();
     Result<std::vector<ConsentRecord>> answer = Refusal::role_denied;
     if (may_write_consents(*gate, caller) || caller.has(Role::privacy_officer)) {
-        const auto view = core_->store->read();
+        const auto view = core_->read_for_disclosure();
         const auto number = core_->find_number(*view, subject);
         if (number) {
             entry.subject = *number;

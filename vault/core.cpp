@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "crypto/kdf.hpp"
+#include "vault/retention.hpp"
 #include "vault/tables.hpp"
 
 namespace oubliette {
@@ -11,8 +12,7 @@ namespace {
 using keys::NodeState;
 
 constexpr std::size_t kLeafCacheCount = 4'096;
-constexpr std::size_t kAuditNumbersMax = 1'048'576;  // people whose next number is known, 40 B each
-constexpr std::uint32_t kLeaseSize = 4'096;          // person numbers taken at once
+constexpr std::uint32_t kLeaseSize = 4'096;  // person numbers taken at once
 
 [[noreturn]] void refuse_start(const std::string& what) {
     throw Fault{FaultKind::configuration, what};
@@ -105,7 +105,7 @@ void Core::start(const VaultOptions& options) {
                                               static_cast<std::uint16_t>(generation_));
     clients = std::make_unique<Clients>(*plane, tenant);
     policies = std::make_unique<Policies>(*plane, tenant);
-    start_committer();
+    start_committer(options.audit_wait);
     record_term();
     resume_revocations();
     {
@@ -118,13 +118,16 @@ void Core::start(const VaultOptions& options) {
     write_state_record();  // the log's head is signed before anybody asks for it
     receipts_->start();
     house_ = std::thread([this] { keep_house(); });
+    retention = std::make_unique<Retention>(*this);
+    retention->start();
 }
 
 void Core::stop() noexcept {
     stopping_ = true;
     house_wakes_.notify_all();
     if (house_.joinable()) house_.join();
-    plane->stop();  // no more callbacks into the committer
+    if (retention) retention->stop();  // it waits for the plane
+    plane->stop();                     // no more callbacks into the committer
     if (tiles_) tiles_->stop();
     if (receipts_) receipts_->stop();
     if (committer_) committer_->stop();
@@ -203,7 +206,7 @@ void Core::accept_rollback(const store::ReadView& view) {
     state_ = own;
 }
 
-void Core::start_committer() {
+void Core::start_committer(std::chrono::milliseconds audit_wait) {
     Committer::Hook hook;
     hook.finish = [this](store::WriteView& view) { finish_group(view); };
     hook.committed = [this](bool is_committed) { end_group(is_committed); };
@@ -211,6 +214,8 @@ void Core::start_committer() {
         std::make_unique<Committer>(*store, std::vector{std::move(hook)}, Committer::Limits{});
     publisher = std::make_unique<LogPublisher>(*plane, generation_);
     committer_->run([this](store::WriteView& view) { append_start_entries(view); });
+    disclosures_ =
+        std::make_unique<DisclosureWatch>([this] { return committer_->stalled_for(); }, audit_wait);
     tiles_ = std::make_unique<TileBuilder>(*store, *committer_, [this] { return log_->size(); });
 }
 
@@ -234,9 +239,7 @@ void Core::resume_revocations() {
         committer_->run([&](store::WriteView& view) {
             view.use_reserve();
             write_queued(view, rows.back());
-            const bool has_receipt = revocation.scope == keys::RevocationScope::subject ||
-                                     revocation.scope == keys::RevocationScope::field;
-            if (!has_receipt || read_erasure(view, revocation.id)) return;
+            if (!has_receipt(revocation.scope) || read_erasure(view, revocation.id)) return;
             ErasureRow erasure;
             erasure.id = revocation.id;
             erasure.scope = revocation.scope;
@@ -244,7 +247,7 @@ void Core::resume_revocations() {
             erasure.accepted = now();
             erasure.commitment = revocation.opening_commitment;
             erasure.blind = revocation.blind;
-            erasure.addresses = revocation.addresses;
+            erasure.addresses = sorted_addresses(revocation);
             write_erasure(view, erasure);
         });
     }
@@ -286,6 +289,12 @@ Result<keys::SubjectNumber> Core::find_number(const store::ReadView& view,
     return found;
 }
 
+std::uint16_t Core::kid_of(keys::SystemKind kind, policy::RecipientId recipient) const {
+    return static_cast<std::uint16_t>(
+        plane->read_register({keys::RegisterKind::kid, tenant, static_cast<std::uint16_t>(kind),
+                              static_cast<std::uint16_t>(recipient)}));
+}
+
 std::optional<tokens::TokenKeys> Core::token_keys(policy::RecipientId recipient,
                                                   std::uint16_t kid) const {
     const auto leaf =
@@ -299,9 +308,10 @@ std::optional<tokens::TokenKeys> Core::token_keys(policy::RecipientId recipient,
 }
 
 policy::PseudonymKey Core::pseudonym_key(policy::RecipientId recipient) const {
-    const auto leaf = leaves->get(
-        keys::system_path(tenant, static_cast<std::uint8_t>(keys::SystemKind::pseudonym),
-                          static_cast<std::uint16_t>(recipient), 0));
+    constexpr auto kKind = keys::SystemKind::pseudonym;
+    const auto leaf = leaves->get(keys::system_path(tenant, static_cast<std::uint8_t>(kKind),
+                                                    static_cast<std::uint16_t>(recipient),
+                                                    kid_of(kKind, recipient)));
     if (leaf.state != NodeState::whole) {
         throw Fault{FaultKind::corrupt, "a pseudonym key cannot be derived"};
     }
@@ -319,66 +329,6 @@ void Core::submit(std::function<void(Writing&)> work, std::function<void(const F
             work(writing);
         },
         std::move(done));
-}
-
-void Core::audit_then(std::vector<DisclosureEntry> entries,
-                      std::function<void(const Fault*)> done) {
-    const auto shared = std::make_shared<std::vector<DisclosureEntry>>(std::move(entries));
-    committer_->submit(
-        [this, shared](store::WriteView& view) {
-            for (DisclosureEntry& entry : *shared) {
-                if (entry.pseudonym_key) {
-                    append_as(view, entry.pending, &*entry.pseudonym_key);
-                } else {
-                    append(view, entry.pending);
-                }
-            }
-        },
-        [shared, done = std::move(done)](const Fault* fault) {
-            shared->clear();
-            if (fault == nullptr) return done(nullptr);
-            const Fault unavailable{FaultKind::audit_unavailable,
-                                    "the audit entry could not be made durable"};
-            done(&unavailable);
-        });
-}
-
-const crypto::SubKey* Core::pseudonym_key_of(keys::SubjectNumber subject) {
-    if (!last_pseudonym_key_ || last_pseudonym_key_->subject != subject) {
-        last_pseudonym_key_.emplace().subject = subject;
-        crypto::Seed fixed;
-        const NodeState state = plane->fixed_key(tenant, subject, fixed);
-        if (state == NodeState::corrupt || state == NodeState::punctured) {
-            throw Fault{FaultKind::corrupt, "a person's key cannot be derived"};
-        }
-        if (state == NodeState::whole) {
-            last_pseudonym_key_->key = people::People::pseudonym_key(fixed);
-        }
-    }
-    return last_pseudonym_key_->key ? &*last_pseudonym_key_->key : nullptr;
-}
-
-void Core::append(store::WriteView& view, PendingEntry& pending) {
-    append_as(view, pending, pending.subject ? pseudonym_key_of(*pending.subject) : nullptr);
-}
-
-std::optional<std::uint64_t> Core::take_audit_number(store::WriteView& view,
-                                                     keys::SubjectNumber subject) {
-    if (audit_numbers_.size() >= kAuditNumbersMax) audit_numbers_.clear();
-    std::uint64_t& next = audit_numbers_[subject.local];
-    if (next % people::People::kAuditReserve == 0) {
-        crypto::Seed fixed;
-        if (plane->fixed_key(tenant, subject, fixed) != NodeState::whole) return std::nullopt;
-        next = people->reserve_audit_numbers(view, subject, fixed);
-    }
-    return next++;
-}
-
-void Core::append_as(store::WriteView& view, PendingEntry& pending, const crypto::SubKey* key) {
-    if (pending.subject) pending.entry.pseudonym = {};  // of a run before
-    const auto number = key != nullptr ? take_audit_number(view, *pending.subject) : std::nullopt;
-    if (number) pending.entry.pseudonym = audit::pseudonym_of(*key, *number);
-    log_->append(pending.entry);
 }
 
 void Core::finish_group(store::WriteView& view) {

@@ -11,6 +11,7 @@
 #include "vault/audit/audit_log.hpp"
 #include "vault/backup.hpp"
 #include "vault/committer.hpp"
+#include "vault/disclosure_watch.hpp"
 #include "vault/keys/leaf_cache.hpp"
 #include "vault/log_publisher.hpp"
 #include "vault/meta_rows.hpp"
@@ -57,6 +58,7 @@ struct IndexEntry {
                                           const LogPublisher& publisher);
 
 class Core;
+class Retention;
 
 // One work inside the committer's transaction. Lives on the committer's thread.
 struct Writing {
@@ -93,12 +95,17 @@ public:
     [[nodiscard]] Timestamp now() const noexcept { return clock.now(); }
 
     // ---- Reading.
+    // A snapshot. Throws Fault{audit_unavailable} after a failed commit: no entry could be written,
+    // so that nothing is disclosed.
+    [[nodiscard]] std::unique_ptr<store::ReadView> read_for_disclosure() const;
     // The number behind an application's id, verified by opening the person's own row.
     // Refuses: not_found, erased.
     [[nodiscard]] Result<keys::SubjectNumber> find_number(const store::ReadView& view,
                                                           std::string_view external_id) const;
     [[nodiscard]] ByteArray<16> fingerprint(std::uint16_t field, ByteView normalised) const;
-    // Token keys of a recipient. nullopt when the leaf is dead (recipient cut off).
+    // Number of the key that a recipient's new tokens or pseudonyms are made with.
+    [[nodiscard]] std::uint16_t kid_of(keys::SystemKind kind, policy::RecipientId recipient) const;
+    // Token keys of a recipient. nullopt when the leaf is dead (these tokens were cut off).
     [[nodiscard]] std::optional<tokens::TokenKeys> token_keys(policy::RecipientId recipient,
                                                               std::uint16_t kid) const;
     [[nodiscard]] policy::PseudonymKey pseudonym_key(policy::RecipientId recipient) const;
@@ -107,18 +114,31 @@ public:
     // Runs `work` in the next transaction; `done` after its commit, on the committer's thread.
     void submit(std::function<void(Writing&)> work, std::function<void(const Fault*)> done);
     // Makes the entries durable, then calls `done`: a disclosure waits for this.
-    // The keys in the entries are wiped before `done`.
+    // The keys in the entries are wiped then. Fault{audit_unavailable} if they are not, at the
+    // latest VaultOptions::audit_wait after the committer came to a standstill.
     void audit_then(std::vector<DisclosureEntry> entries, std::function<void(const Fault*)> done);
+
+    // Removes up to `count_max` unreadable rows; true if none are left.
+    using RemoveRows = std::function<bool(store::WriteView& view, std::size_t count_max)>;
 
     // ---- Revoking (KEYS 4.6). After the commit of the queue row. `recorded` runs when a keeper
     // durably knows.
     struct Revoking {
         QueueRow row;
         std::optional<keys::SubjectNumber> subject;  // set: the person's rows go afterwards
+        RemoveRows remove_rows;                      // set: these rows go afterwards
         std::vector<IndexEntry> index_entries;       // leave the index before FINAL
         std::function<void(const ErasureRow&)> on_final;
     };
     void revoke(Revoking revoking, std::function<void(const Fault*)> recorded);
+    // Commits `work`, which fills `revoking`, revokes what it names (perhaps nothing) and waits
+    // until a keeper knows. REQUIRES: as run_raw(), and not on the plane's thread. Throws what the
+    // work or the commit throws, or Fault{storage} when no keeper could be reached; then it is
+    // queued and will happen.
+    void revoke_and_wait(Committer::Work work, Revoking& revoking);
+
+    // Transaction after transaction, each removing a part, until none are left.
+    void remove_in_parts(RemoveRows remove_rows);
 
     // The same without a Writing, for what must work when no policy is in force.
     void submit_raw(Committer::Work work, std::function<void(const Fault*)> done) {
@@ -129,6 +149,9 @@ public:
     // Runs `work` in a transaction and waits. REQUIRES: not on the committer's thread; no snapshot
     // is held on this one. Throws what the work or the commit throws.
     void run_raw(Committer::Work work) { committer_->run(std::move(work)); }
+
+    // People are put into a later bank from now on. Committer's thread. Throws Fault{storage}.
+    void leave_bank(std::uint16_t bank);
 
     // Tells the keepers how far the data plane is, and publishes the head of the log that they
     // know then: it covers every commit that ended before this call. Throws Fault{storage}.
@@ -150,6 +173,7 @@ public:
     std::unique_ptr<Clients> clients;
     std::unique_ptr<Policies> policies;
     std::unique_ptr<LogPublisher> publisher;
+    std::unique_ptr<Retention> retention;
     people::SubjectIndex index;
     people::MatchLimit match_limit;
 
@@ -177,7 +201,7 @@ private:
     void stop() noexcept;
     void open_store(const VaultOptions& options);
     void accept_rollback(const store::ReadView& view);
-    void start_committer();
+    void start_committer(std::chrono::milliseconds audit_wait);
     void append_start_entries(store::WriteView& view);
     void resume_revocations();
     void rebuild_index(unsigned thread_count);
@@ -239,6 +263,7 @@ private:
     std::condition_variable house_wakes_;
     std::thread house_;
     std::unique_ptr<Committer> committer_;
+    std::unique_ptr<DisclosureWatch> disclosures_;
     std::unique_ptr<TileBuilder> tiles_;
     std::unique_ptr<ReceiptIssuer> receipts_;
 };

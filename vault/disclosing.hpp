@@ -20,7 +20,8 @@ public:
     // Room for so many items, so that keys are not moved about.
     void reserve(std::size_t item_count) { entries_.reserve(item_count); }
 
-    // Step 1: the caller's own token. Refuses: not_found.
+    // Step 1: the caller's own token. Refuses: not_found, erased (the caller's recipient was cut
+    // off from all tokens of that time; only after steps 2-4 and 6).
     [[nodiscard]] Result<tokens::TokenPayload> open_token(std::string_view text);
 
     // Steps 2-14 for one value of one person, and the value as the policy shows it.

@@ -143,7 +143,7 @@ std::optional<std::vector<keys::Path>> decode_addresses(ByteReader& in) {
 }
 
 bool is_scope(std::uint8_t number) noexcept {
-    return number >= 1 && number <= 7;
+    return number >= 1 && number <= keys::kRevocationScopeMax;
 }
 
 bool is_ground(std::uint16_t number) noexcept {
@@ -219,8 +219,31 @@ std::string_view name_of(keys::RevocationScope scope) noexcept {
     case keys::RevocationScope::client: return "client";
     case keys::RevocationScope::token_key: return "token_key";
     case keys::RevocationScope::superseded: return "superseded";
+    case keys::RevocationScope::retention_day: return "retention_day";
+    case keys::RevocationScope::region: return "region";
+    case keys::RevocationScope::recipient: return "recipient";
+    case keys::RevocationScope::bank: return "bank";
+    case keys::RevocationScope::tenant: return "tenant";
     }
     return "subject";
+}
+
+bool has_receipt(keys::RevocationScope scope) noexcept {
+    switch (scope) {
+    case keys::RevocationScope::subject:
+    case keys::RevocationScope::field:
+    case keys::RevocationScope::region:
+    case keys::RevocationScope::recipient:
+    case keys::RevocationScope::bank:
+    case keys::RevocationScope::tenant: return true;
+    case keys::RevocationScope::category:
+    case keys::RevocationScope::consent:
+    case keys::RevocationScope::client:
+    case keys::RevocationScope::token_key:
+    case keys::RevocationScope::superseded:
+    case keys::RevocationScope::retention_day: return false;
+    }
+    return false;
 }
 
 Ground parse_ground(std::string_view name) noexcept {
@@ -231,6 +254,14 @@ Ground parse_ground(std::string_view name) noexcept {
 std::string_view name_of(Ground ground) noexcept {
     const auto found = std::ranges::find(kGrounds, ground, &GroundName::ground);
     return found == kGrounds.end() ? "other" : found->name;
+}
+
+std::vector<keys::Path> sorted_addresses(const keys::Revocation& revocation) {
+    std::vector<keys::Path> addresses = revocation.addresses;
+    std::ranges::sort(addresses);
+    const auto repeated = std::ranges::unique(addresses);
+    addresses.erase(repeated.begin(), repeated.end());
+    return addresses;
 }
 
 Timestamp irrecoverable_after(const LogRecord& log) noexcept {

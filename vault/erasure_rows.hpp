@@ -38,6 +38,8 @@ namespace oubliette {
 enum class ErasureState : std::uint8_t { effective = 1, final = 2 };
 [[nodiscard]] std::string_view name_of(ErasureState state) noexcept;
 [[nodiscard]] std::string_view name_of(keys::RevocationScope scope) noexcept;
+// True if somebody asked for it and gets a receipt: an erasure row is kept for ever.
+[[nodiscard]] bool has_receipt(keys::RevocationScope scope) noexcept;
 
 // Why a person asked (seed policy 5.2); an unknown ground is `other`, never refused.
 enum class Ground : std::uint16_t {
@@ -79,6 +81,9 @@ struct ErasureRow {
     std::optional<keys::Finality> finality;
     std::optional<LogRecord> log;
 };
+
+// The addresses of a request as its digest has them: in order, each once.
+[[nodiscard]] std::vector<keys::Path> sorted_addresses(const keys::Revocation& revocation);
 
 // Everything but the log record: what the entry in the log binds (receipt.hpp).
 // REQUIRES: `finality` is set exactly when the state is final.

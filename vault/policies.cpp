@@ -124,6 +124,18 @@ Finding refused(std::string code, std::string pointer, std::string message) {
     return finding;
 }
 
+Finding out_of_turn(std::uint16_t newest, bool is_lost) {
+    std::string message = "the next version is " + std::to_string(newest + 1) + " and supersedes " +
+                          std::to_string(newest) + "; published versions never change";
+    if (is_lost) {
+        message = "this copy of the data lacks version " + std::to_string(newest) +
+                  ", which was published; publish the very same text again, or the version after "
+                  "it: " +
+                  message;
+    }
+    return refused("VERSION_NOT_CURRENT", "/policy/version", std::move(message));
+}
+
 std::shared_ptr<const policy::Gate> compile_stored(const store::ReadView& view,
                                                    const std::string& text) {
     const auto outcome = policy::parse_document(text);
@@ -199,11 +211,6 @@ std::uint16_t Policies::newest_version() const {
     return versions_.empty() ? std::uint16_t{0} : versions_.rbegin()->first;
 }
 
-std::uint64_t Policies::newest_mark() const {
-    const std::scoped_lock lock{mutex_};
-    return versions_.empty() ? 0 : versions_.rbegin()->second.mark;
-}
-
 std::shared_ptr<const policy::Document> Policies::newest_document() const {
     const std::scoped_lock lock{mutex_};
     if (versions_.empty()) return nullptr;
@@ -211,11 +218,23 @@ std::shared_ptr<const policy::Document> Policies::newest_document() const {
     return {gate, &gate->document()};
 }
 
+std::uint64_t Policies::newest_mark() const {
+    const std::scoped_lock lock{mutex_};
+    return versions_.empty() ? 0 : versions_.rbegin()->second.mark;
+}
+
 std::optional<std::string> Policies::text_of(std::uint16_t version) const {
     const std::scoped_lock lock{mutex_};
     const auto found = versions_.find(version);
     if (found == versions_.end()) return std::nullopt;
     return found->second.gate->document().json;
+}
+
+std::optional<std::uint16_t> Policies::find_id(const store::ReadView& view, NameKind kind,
+                                               std::string_view name) {
+    const auto id = view.get(Tables::kNames, name_key(kind, name));
+    if (!id) return std::nullopt;
+    return ByteReader{*id}.le16();
 }
 
 Policies::Draft Policies::check(std::string_view json, std::string_view tenant, Timestamp now,
@@ -238,18 +257,10 @@ Policies::Draft Policies::check(std::string_view json, std::string_view tenant, 
     // What was published once is not judged again.
     if (is_lost && mark_of(*draft.document) == floor) return draft;
     const auto before = newest_document();
-    draft.newest = before ? before->head.version : std::uint16_t{0};
+    if (before) draft.newest = before->head.version;
     const auto newest = is_lost ? static_cast<std::uint16_t>(version_of(floor)) : draft.newest;
     if (head.version != newest + 1 || head.supersedes != newest) {
-        const std::string lost = is_lost ? "this copy of the data lacks version " +
-                                               std::to_string(newest) +
-                                               ", which was published; publish the very same text "
-                                               "again, or the version after it: "
-                                         : "";
-        draft.findings.push_back(refused(
-            "VERSION_NOT_CURRENT", "/policy/version",
-            lost + "the next version is " + std::to_string(newest + 1) + " and supersedes " +
-                std::to_string(newest) + "; published versions never change"));
+        draft.findings.push_back(out_of_turn(newest, is_lost));
     }
     if (!before) return draft;
     draft.changes = policy::diff(*before, *draft.document);

@@ -47,6 +47,11 @@ public:
     [[nodiscard]] std::uint16_t newest_version() const;
     [[nodiscard]] std::optional<std::string> text_of(std::uint16_t version) const;
 
+    // The number of a name that any version ever used, also if this one does not.
+    [[nodiscard]] static std::optional<std::uint16_t> find_id(const store::ReadView& view,
+                                                              policy::NameKind kind,
+                                                              std::string_view name);
+
     // Parses, lints and compares with the newest version. Errors in the findings: not publishable.
     struct Draft {
         std::shared_ptr<const policy::Document> document;

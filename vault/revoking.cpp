@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <future>
+
 #include "vault/core.hpp"
 #include "vault/receipt.hpp"
 #include "vault/tables.hpp"
@@ -9,15 +12,14 @@ namespace oubliette {
 namespace {
 
 constexpr std::size_t kRowsRemovedAtOnce = 1'000;
+constexpr auto kPeopleClass = static_cast<std::uint64_t>(keys::AddressClass::people);
 
-bool ends_with_receipt(keys::RevocationScope scope) noexcept {
-    return scope == keys::RevocationScope::subject || scope == keys::RevocationScope::field;
-}
-
+// True if a leaf that is not below a person dies: such leaves are cached.
 bool touches_shared_leaves(const keys::Revocation& revocation) noexcept {
-    return revocation.scope == keys::RevocationScope::client ||
-           revocation.scope == keys::RevocationScope::token_key ||
-           revocation.scope == keys::RevocationScope::category;
+    return std::ranges::any_of(revocation.addresses, [](const keys::Path& path) {
+        constexpr unsigned kClassEnd = 18;  // bits of tenant and class
+        return path.bits() < kClassEnd || path.slice(12, 6) != kPeopleClass;
+    });
 }
 
 }  // namespace
@@ -25,7 +27,7 @@ bool touches_shared_leaves(const keys::Revocation& revocation) noexcept {
 void Core::revoke(Revoking revoking, std::function<void(const Fault*)> recorded) {
     const auto shared = std::make_shared<Revoking>(std::move(revoking));
     const keys::Revocation& revocation = shared->row.revocation;
-    if (ends_with_receipt(revocation.scope)) ++erasures_waiting_;
+    if (has_receipt(revocation.scope)) ++erasures_waiting_;
     // A person's hot row still says "granted" in every older copy of the data, and only a rollback
     // that is noticed makes it be rebuilt: so the keepers learn of this commit before the answer.
     const bool needs_state = revocation.scope == keys::RevocationScope::consent;
@@ -45,12 +47,27 @@ void Core::revoke(Revoking revoking, std::function<void(const Fault*)> recorded)
     if (touches_shared_leaves(revocation)) leaves->clear();
 }
 
+void Core::revoke_and_wait(Committer::Work work, Revoking& revoking) {
+    const auto promise = std::make_shared<std::promise<void>>();
+    auto future = promise->get_future();
+    const auto tell = [promise](const Fault* fault) {
+        if (fault != nullptr) return promise->set_exception(std::make_exception_ptr(Fault{*fault}));
+        promise->set_value();
+    };
+    committer_->submit(std::move(work), [this, tell, &revoking](const Fault* fault) {
+        const bool is_empty = revoking.row.revocation.addresses.empty();
+        if (fault != nullptr || is_empty) return tell(fault);
+        revoke(std::move(revoking), tell);
+    });
+    future.get();
+}
+
 void Core::finish_revocation(const std::shared_ptr<Revoking>& revoking,
                              const keys::Finality& finality) {
     for (const IndexEntry& entry : revoking->index_entries) {
         index.remove(entry.field, entry.fingerprint, entry.number);
     }
-    const bool is_erasure = ends_with_receipt(revoking->row.revocation.scope);
+    const bool is_erasure = has_receipt(revoking->row.revocation.scope);
     const auto work = [this, revoking, finality, is_erasure](store::WriteView& view) {
         view.use_reserve();
         if (is_erasure) return record_final(view, revoking->row.revocation.id, finality);
@@ -60,6 +77,7 @@ void Core::finish_revocation(const std::shared_ptr<Revoking>& revoking,
         // Not durable: keepers go on remembering, and the next start runs this again.
         if (fault != nullptr) return;
         if (revoking->subject) remove_rows_later(*revoking->subject);
+        if (revoking->remove_rows) remove_in_parts(revoking->remove_rows);
         const keys::RequestId id = revoking->row.revocation.id;
         if (!is_erasure) return forget_later(id);
         receipts_->add(id, [this, revoking](const ErasureRow& row) {
@@ -118,13 +136,21 @@ ReceiptIssuer::Head Core::sign_log_head() {
 
 // The rows of an erased person are unreadable already; removing them only frees room.
 void Core::remove_rows_later(keys::SubjectNumber number) {
+    remove_in_parts([this, number](store::WriteView& view, std::size_t count_max) {
+        return people->remove_rows(view, number, count_max);
+    });
+}
+
+void Core::remove_in_parts(RemoveRows remove_rows) {
     const auto is_done = std::make_shared<bool>(false);
+    const auto shared = std::make_shared<RemoveRows>(std::move(remove_rows));
     committer_->submit(
-        [this, number, is_done](store::WriteView& view) {
-            *is_done = people->remove_rows(view, number, kRowsRemovedAtOnce);
+        [shared, is_done](store::WriteView& view) {
+            view.use_reserve();
+            *is_done = (*shared)(view, kRowsRemovedAtOnce);
         },
-        [this, number, is_done](const Fault* fault) {
-            if (fault == nullptr && !*is_done) remove_rows_later(number);
+        [this, shared, is_done](const Fault* fault) {
+            if (fault == nullptr && !*is_done) remove_in_parts(std::move(*shared));
         });
 }
 

@@ -9,7 +9,9 @@
 namespace oubliette {
 namespace {
 
-constexpr std::uint32_t kSupersededDelay = 600;  // s; KEYS 4.2 allows an hour
+// Values replaced within one window lose their keys in one group at its end, so that a field that
+// is rewritten all day costs two punctures an hour. KEYS 4.2 allows an hour.
+constexpr std::uint32_t kSupersededWindow = 1'800;  // s
 
 ByteArray<8> random_nonce() noexcept {
     ByteArray<8> nonce{};
@@ -44,12 +46,19 @@ Result<policy::FieldId> Storing::check(std::string_view name, const ValueInput* 
         const auto type = writing_.gate->field_rule(*field)->type;
         const auto valid = policy::check_value(type, value->kind, value->text);
         if (!valid) return valid.error();
+        const auto end_day = writing_.gate->known_end_day(*field, writing_.now);
+        const auto category = writing_.gate->retention_class(*field);
+        // Only a clock that was set back writes into a day that is over.
+        if (end_day && !writing_.core.people->has_day(category, *end_day)) {
+            return Refusal::retention_ended;
+        }
     }
     return *field;
 }
 
 std::optional<Refusal> Storing::permit(const people::Person& person) const {
     if (!person.has_room()) return Refusal::storage_full;
+    if (!writing_.core.people->has_region(person.state.home_region)) return Refusal::wrong_state;
     const auto expired = [&] {
         return writing_.core.people->expired_slots(writing_.view, person.number, writing_.now);
     };
@@ -61,6 +70,7 @@ std::optional<Refusal> Storing::permit_new() const {
     nobody.home_region = static_cast<std::uint16_t>(writing_.gate->home_region());
     nobody.seen_version = writing_.gate->version();
     nobody.granted = writing_.gate->objection_slots();
+    if (!writing_.core.people->has_region(nobody.home_region)) return Refusal::wrong_state;
     const auto none = [] { return policy::SlotMask{}; };
     return writing_.gate->write(*cell_, nobody, writing_.now, none);
 }
@@ -115,7 +125,7 @@ void Storing::drop_present(people::Person& person, policy::FieldId field,
     row.revocation.id = random_id();
     row.revocation.scope = keys::RevocationScope::superseded;
     row.revocation.addresses = {keys::item_path(people.path_of(person.number), present.item)};
-    row.due.seconds = writing_.now.seconds + kSupersededDelay;
+    row.due.seconds = (writing_.now.seconds / kSupersededWindow + 1) * kSupersededWindow;
     writing_.enqueue(row);
 }
 
@@ -150,9 +160,7 @@ Result<Minting> Minting::open(const Writing& writing, const Caller& caller,
         minting.is_own_ = recipient == caller.recipient;
     }
     const auto number = static_cast<std::uint16_t>(recipient);
-    const auto kid = static_cast<std::uint16_t>(writing.core.plane->read_register(
-        {keys::RegisterKind::kid, writing.core.tenant,
-         static_cast<std::uint16_t>(keys::SystemKind::token), number}));
+    const std::uint16_t kid = writing.core.kid_of(keys::SystemKind::token, recipient);
     auto keys = writing.core.token_keys(recipient, kid);
     if (!keys) return Refusal::recipient_unknown;
     minting.keys_ = std::move(*keys);

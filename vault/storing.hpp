@@ -13,10 +13,12 @@ public:
     Storing(Writing& writing, const Caller& caller, std::string_view purpose);
 
     // Steps 2-6 and the value's own rules, before any person is looked at. `value` may be null.
-    // Refuses: purpose and field refusals, field_unknown, value_invalid.
+    // Refuses: purpose and field refusals, field_unknown, value_invalid, retention_ended (the day
+    // on which it would end is destroyed: the clock is wrong).
     [[nodiscard]] Result<policy::FieldId> check(std::string_view field,
                                                 const ValueInput* value) const;
-    // Steps 8-10 for this person.
+    // Steps 8-10 for this person. Refuses also: storage_full, wrong_state (the key of the person's
+    // home region was destroyed).
     [[nodiscard]] std::optional<Refusal> permit(const people::Person& person) const;
     // The same for somebody who is not there yet.
     [[nodiscard]] std::optional<Refusal> permit_new() const;

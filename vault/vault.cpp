@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "vault/core.hpp"
+#include "vault/day_floor.hpp"
 #include "vault/tables.hpp"
 
 namespace oubliette {
@@ -104,6 +105,7 @@ std::vector<ApiKey> create_data_plane(const VaultOptions& options, keys::KeyPlan
     const auto store =
         store::open_lmdb_store(options.data / "store", Tables::names(), options.store);
     write_first_rows(*store, plane.vault_id(), options.tenant);
+    DayFloor::start(plane, keys::kFirstTenant, now);
     Policies policies{plane, keys::kFirstTenant};
     Clients rows{plane, keys::kFirstTenant};
     audit::AuditLog log{*store->read()};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -19,6 +20,7 @@
 #include "vault/policy/transform.hpp"
 #include "vault/policy/value.hpp"
 #include "vault/receipt_check.hpp"
+#include "vault/retention_report.hpp"
 #include "vault/store/store.hpp"
 #include "vault/tokens/pointer_token.hpp"
 
@@ -105,6 +107,14 @@ struct MatchRequest {
     std::string_view token;
     std::string_view candidate;
     std::string_view purpose;
+};
+
+// `scope` is one of recipient, region, bank, tenant. A recipient's name goes on working: its next
+// tokens are under another key. A region's, bank's or tenant's key is gone for good.
+struct CutOff {
+    keys::RevocationScope scope = keys::RevocationScope::recipient;
+    std::string_view name;  // of the recipient, region or tenant
+    std::uint16_t bank = 0;
 };
 
 // ---- Answers -------------------------------------------------------------------------------
@@ -196,6 +206,8 @@ struct VaultOptions {
     std::filesystem::path data;
     keys::PlaneOptions plane;
     store::StoreOptions store;
+    // Disclosures are refused when nothing could be written for so long.
+    std::chrono::milliseconds audit_wait{800};
     unsigned index_threads = 4;  // for rebuilding the index at start
     std::string tenant;          // init only
     std::string listen;          // only told to backups: where a restored vault will serve
@@ -248,12 +260,24 @@ public:
                       std::string_view purpose, Done<ErasureAnswer> done,
                       std::function<void(const ErasureRow&)> on_final);
     [[nodiscard]] Result<ErasureRow> find_erasure(const Caller& caller, const keys::RequestId& id);
-    // The same bytes each time. REQUIRES: has_receipt(row). Throws Fault{corrupt}.
+    // The same bytes each time. REQUIRES: is_issued(row). Throws Fault{corrupt}.
     [[nodiscard]] Receipt receipt_of(const ErasureRow& row) const;
     // What outsiders need to check receipts of this vault.
     [[nodiscard]] ReceiptKeys receipt_keys() const;
     // Registered keepers that are not reachable: erasures are not final without them.
     [[nodiscard]] std::vector<keys::KeeperId> missing_keepers() const;
+
+    // ---- Groups of keys that die at once.
+    // Sweeps what has ended, as the vault does by itself (vault/retention.hpp); a dry run only
+    // counts. Refuses: role_denied (privacy_officer; with `catch_up` key_operator), value_invalid.
+    void run_retention(const Caller& caller, const RetentionRequest& request,
+                       Done<RetentionReport> done);
+    // Destroys all tokens of a recipient, all values of a region, all people of a bank, or the
+    // whole tenant; at once, and for ever. Works without a policy in force.
+    // Refuses: not_found (no such name or bank), erased (it is dead already), value_invalid (not
+    // this tenant's name).
+    void cut_off(const Caller& caller, const CutOff& what, Done<ErasureAnswer> done,
+                 std::function<void(const ErasureRow&)> on_final);
 
     // ---- Policy.
     [[nodiscard]] std::shared_ptr<const policy::Gate> gate() const;  // in force now

@@ -39,7 +39,8 @@ TEST_CASE("every route is found by its own pattern", "[api][router]") {
         CHECK(std::get<Match>(found).route->operation == route.operation);
         CHECK(refusal_of(route.method, path + "/") == Refusal::not_found);
         CHECK(refusal_of(route.method, "/" + path) == Refusal::not_found);
-        CHECK(refusal_of(route.method, path + "x/y/z") == Refusal::not_found);
+        const bool takes_rest = route.pattern.ends_with("...}");
+        if (!takes_rest) CHECK(refusal_of(route.method, path + "x/y/z") == Refusal::not_found);
     }
 }
 
@@ -65,6 +66,30 @@ TEST_CASE("path parameters that are no ids are malformed", "[api][router]") {
         INFO(id);
         CHECK(refusal_of(Method::put, "/v1/subjects/" + id) == Refusal::malformed);
     }
+}
+
+TEST_CASE("the rest of a path is taken as it is written", "[api][router]") {
+    const auto match = [](std::string_view path) {
+        return std::get<Match>(find_route(Method::get, path));
+    };
+    const Match tile = match("/v1/audit/tile/3/x001/x234/067.p/8");
+    CHECK(tile.route->operation == Operation::audit_tile);
+    CHECK(tile.parameters[0] == "3");
+    CHECK(tile.parameters[1] == "x001/x234/067.p/8");
+    CHECK(match("/v1/audit/tile/%33/067").parameters[0] == "3");
+    const Match bundle = match("/v1/audit/tile/entries/x001/067");
+    CHECK(bundle.route->operation == Operation::audit_entry_bundle);
+    CHECK(bundle.parameters[0] == "x001/067");
+    for (const char* const path :
+         {"/v1/audit/tile/0", "/v1/audit/tile/0/", "/v1/audit/tile/0//067",
+          "/v1/audit/tile/0/x001//067", "/v1/audit/tile/0/067/", "/v1/audit/tile/0/%3067",
+          "/v1/audit/tile/0/x001%2F067", "/v1/audit/tile//067"}) {
+        INFO(path);
+        CHECK(refusal_of(Method::get, path) == Refusal::not_found);
+    }
+    const std::string longest(kPathParameterSizeMax, '0');
+    CHECK(match("/v1/audit/tile/0/" + longest).parameters[1] == longest);
+    CHECK(refusal_of(Method::get, "/v1/audit/tile/0/" + longest + "0") == Refusal::malformed);
 }
 
 TEST_CASE("an unknown path is not found and a wrong method is told the right ones",

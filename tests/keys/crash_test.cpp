@@ -1,18 +1,13 @@
 #include <map>
-#include <spawn.h>
 #include <string>
-#include <sys/wait.h>
-#include <unistd.h>
 #include <vector>
 
 #include <catch2/catch.hpp>
 
 #include "crypto/encoding.hpp"
-#include "tests/keys/plane_fixture.hpp"
+#include "tests/keys/crash_rig.hpp"
 #include "vault/keys/durable_file.hpp"
 #include "vault/keys/records.hpp"
-
-extern char** environ;
 
 // The real program, killed in front of every call that changes a file. After each crash every
 // keeper by itself must still open with all living keys, the requested key must be alive or dead
@@ -24,41 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kCrashStatus = 77;
 constexpr std::uint64_t kLiving = 40;  // people 0 to 39 are never erased
-
-class Child {
-public:
-    explicit Child(const Vault& vault) : vault_(vault) {}
-
-    // The exit status.
-    int run(const Revocation& request, long crash_at, bool is_torn) const {
-        std::vector<std::string> environment;
-        for (char** entry = environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
-        environment.push_back("LD_PRELOAD=" CRASH_AT_LIBRARY);
-        environment.push_back("ASAN_OPTIONS=verify_asan_link_order=0");
-        environment.push_back("CRASH_AT=" + std::to_string(crash_at));
-        if (is_torn) environment.emplace_back("CRASH_TORN=1");
-        std::vector<std::string> arguments{CRASH_CHILD, vault_.home.path().string(),
-                                           crypto::hex_encode(request.id),
-                                           crypto::hex_encode(request.addresses.front().encode())};
-        std::vector<char*> argv;
-        std::vector<char*> envp;
-        for (std::string& text : arguments) argv.push_back(text.data());
-        for (std::string& text : environment) envp.push_back(text.data());
-        argv.push_back(nullptr);
-        envp.push_back(nullptr);
-        pid_t pid = 0;
-        REQUIRE(::posix_spawn(&pid, CRASH_CHILD, nullptr, nullptr, argv.data(), envp.data()) == 0);
-        int status = 0;
-        REQUIRE(::waitpid(pid, &status, 0) == pid);
-        REQUIRE(WIFEXITED(status));
-        return WEXITSTATUS(status);
-    }
-
-private:
-    const Vault& vault_;
-};
 
 using Keys = std::map<std::uint64_t, std::string>;
 
@@ -102,29 +63,6 @@ bool opens_with(const Vault& vault, const fs::path& keeper, const fs::path& cell
     return opened;
 }
 
-// Every sweep starts each run from the same files: LMDB's calls depend on the free pages it finds,
-// and a run that makes one call more or less would let a point be missed.
-class Template {
-public:
-    explicit Template(const Vault& vault) : vault_(vault) {
-        for (std::size_t i = 0; i < 2; ++i) {
-            copies_.push_back(vault.home.path() / ("before" + std::to_string(i)));
-            fs::copy(vault.keeper(i), copies_.back(), fs::copy_options::recursive);
-        }
-    }
-    void restore() const {
-        for (std::size_t i = 0; i < 2; ++i) {
-            fs::remove_all(vault_.keeper(i));
-            fs::copy(copies_[i], vault_.keeper(i), fs::copy_options::recursive);
-        }
-    }
-    [[nodiscard]] const std::vector<fs::path>& copies() const noexcept { return copies_; }
-
-private:
-    const Vault& vault_;
-    std::vector<fs::path> copies_;
-};
-
 // Once the request is final, a backup of the plane opens with its own old cell (the control) and
 // with nothing that there is now; the plane of now opens with the cell of now alone.
 void check_erased(const Vault& vault, const std::vector<fs::path>& before) {
@@ -154,12 +92,6 @@ void check_retry(const Vault& vault, const Keys& living, const Revocation& reque
     plane->forget({request.id});
 }
 
-Revocation request_number(std::uint64_t number) {
-    Revocation request = revocation_of({person(1'000 + number)});
-    request.blind = {};
-    return request;
-}
-
 }  // namespace
 
 TEST_CASE("an erasure killed at any point loses no key and leaves no old anchor that opens") {
@@ -174,8 +106,7 @@ TEST_CASE("an erasure killed at any point loses no key and leaves no old anchor 
         INFO("killed in front of call " << k << (is_torn ? ", torn" : ""));
         before.restore();
         const Revocation request = request_number(static_cast<std::uint64_t>(k));
-        const int status = child.run(request, k, is_torn);
-        REQUIRE((status == 0 || status == kCrashStatus));
+        const int status = child.run(request, {k, is_torn, {}});
         for (std::size_t i = 0; i < 2; ++i) {
             check_keeper(vault.keeper(i), living, request.addresses.front());
         }
@@ -213,8 +144,7 @@ TEST_CASE("a catch-up and a rebuild killed at any point lose no key") {
     for (long k = 1;; ++k) {
         INFO((is_rebuild ? "rebuild" : "catch-up") << " killed in front of call " << k);
         before.restore();
-        const int status = child.run(request, k, false);
-        REQUIRE((status == 0 || status == kCrashStatus));
+        const int status = child.run(request, {k, false, {}});
         check_keeper(vault.keeper(0), living, request.addresses.front());
         if (!is_rebuild) check_keeper(vault.keeper(1), living, request.addresses.front());
         check_retry(vault, living, request);

@@ -67,6 +67,49 @@ TEST_CASE("an erasure that no keeper can write stays dead and queued, and ends o
     CHECK(status.keepers[0].epoch == status.keepers[1].epoch);
 }
 
+TEST_CASE("a running plane that falls back to an older keeper forgets no erasure") {
+    // One keeper takes the erasure of person 1 and fails; the one that was away meanwhile comes
+    // back without it. Found by tests/model.
+    const Vault vault;
+    vault.init();
+    const std::filesystem::path newer = vault.home.path() / "newer";
+    const std::filesystem::path older = vault.home.path() / "older";
+    std::filesystem::rename(vault.keeper(1), older);
+    const auto plane = vault.open();
+    const Revocation first = revocation_of({person(1)});
+    const Revocation second = revocation_of({person(2)});
+    Outcome of_first;
+    Outcome of_second;
+    plane->submit(first, of_first.on_recorded(), of_first.on_final());
+    REQUIRE(of_first.wait_recorded());
+    REQUIRE_FALSE(of_first.had_fault());
+    {
+        FileSizeLimit limit{16};
+        std::filesystem::rename(vault.keeper(0), newer);
+        plane->submit(second, of_second.on_recorded(), of_second.on_final());
+        REQUIRE(of_second.wait_recorded());
+        REQUIRE(of_second.had_fault());
+    }
+    std::filesystem::rename(older, vault.keeper(1));
+    for (int i = 0; i < 1'000 && !plane->status().keepers[1].online; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds{10});
+    }
+    REQUIRE(plane->status().keepers[1].online);
+    CHECK(key_text(*plane, person(1)) == "dead");
+    CHECK_FALSE(of_first.is_final_within(std::chrono::seconds{1}));
+    CHECK(key_text(*plane, person(1)) == "dead");
+    CHECK(key_text(*plane, person(2)) == "dead");
+
+    std::filesystem::rename(newer, vault.keeper(0));
+    REQUIRE(of_first.is_final_within(std::chrono::seconds{30}));
+    REQUIRE(of_second.is_final_within(std::chrono::seconds{30}));
+    CHECK(verify_finality(vault.id, first, of_first.finality()));
+    CHECK(verify_finality(vault.id, second, of_second.finality()));
+    CHECK(plane->status().keepers[0].epoch == plane->status().keepers[1].epoch);
+    CHECK(key_text(*plane, person(1)) == "dead");
+    CHECK(key_text(*plane, person(3)).size() == 64);
+}
+
 TEST_CASE("when only the cells cannot be written, an erasure is recorded as pending") {
     const Vault vault;
     vault.init();

@@ -137,6 +137,35 @@ TEST_CASE("two keepers that went different ways agree on everything that is dead
     }
 }
 
+TEST_CASE("a running plane goes on above the term of a keeper that another one led meanwhile") {
+    // Found by tests/model: k0 refuses a change of a term that is over.
+    const Vault vault;
+    vault.init();
+    Vault other;
+    other.options.keepers = {other.home.path() / "none", other.home.path() / "led"};
+    fs::rename(vault.keeper(1), other.keeper(1));
+    const auto plane = vault.open();
+    for (std::uint64_t n = 0; n < 3; ++n) {
+        const auto led = other.open();
+        Outcome outcome;
+        led->submit(revocation_of({person(n)}), outcome.on_recorded(), outcome.on_final());
+        REQUIRE(outcome.wait_recorded());
+    }
+    fs::rename(other.keeper(1), vault.keeper(1));
+    const Revocation request = revocation_of({person(9)});
+    Outcome outcome;
+    plane->submit(request, outcome.on_recorded(), outcome.on_final());
+    REQUIRE(outcome.is_final_within(std::chrono::seconds{10}));
+    CHECK(verify_finality(vault.id, request, outcome.finality()));
+    Outcome next;
+    plane->submit(revocation_of({person(10)}), next.on_recorded(), next.on_final());
+    REQUIRE(next.is_final_within(std::chrono::seconds{10}));
+    check_agreement(*plane);
+    for (const std::uint64_t n : {0U, 1U, 2U, 9U, 10U}) {
+        CHECK(key_text(*plane, person(n)) == "dead");
+    }
+}
+
 TEST_CASE("a keeper without cell, or with a damaged one, is rebuilt from its peer") {
     const Vault vault;
     vault.init();

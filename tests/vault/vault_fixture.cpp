@@ -23,12 +23,14 @@ std::vector<NewClient> clients() {
     }
     list.push_back({"privacy_officer", "privacy_office", {Role::privacy_officer}});
     list.push_back({"policy_admin", "", {Role::policy_admin}});
+    list.push_back({"key_operator", "", {Role::key_operator}});
     return list;
 }
 
 // The name in the vault of the client that the tests call `name`.
 std::string client_name(const std::string& name) {
-    const bool is_office = name == "privacy_officer" || name == "policy_admin";
+    const bool is_office =
+        name == "privacy_officer" || name == "policy_admin" || name == "key_operator";
     return is_office ? name : "app-" + name;
 }
 
@@ -61,6 +63,7 @@ TestVault::TestVault() {
     options_.plane.keepers = {home_.path() / "keeper1", home_.path() / "keeper2"};
     options_.plane.accept_besteffort = true;
     options_.tenant = "overseas";
+    options_.audit_wait = std::chrono::minutes{1};  // a busy machine must not refuse disclosures
     const auto list = clients();
     auto keys = Vault::init(options_, test_seal(), policy::example_policy(), list, clock).api_keys;
     for (std::size_t i = 0; i < list.size(); ++i) {

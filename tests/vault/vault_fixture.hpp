@@ -24,10 +24,18 @@ class ManualClock final : public Clock {
 public:
     static constexpr std::uint32_t kStart = 189'388'800;  // 2026-01-01T00:00:00Z
     [[nodiscard]] Timestamp now() const noexcept override { return {seconds_.load()}; }
+    [[nodiscard]] std::chrono::seconds uptime() const noexcept override {
+        return std::chrono::seconds{uptime_.load()};
+    }
     void advance(std::uint32_t seconds) noexcept { seconds_ += seconds; }
+    // As somebody who sets the clock wrongly.
+    void set(Timestamp now) noexcept { seconds_ = now.seconds; }
+    // The machine is awake for so long; the clock stands still.
+    void stay_awake(std::uint32_t seconds) noexcept { uptime_ += seconds; }
 
 private:
     std::atomic<std::uint32_t> seconds_{kStart};
+    std::atomic<std::uint32_t> uptime_{0};
 };
 
 inline constexpr std::uint32_t kHour = 3'600;
@@ -66,6 +74,8 @@ public:
     [[nodiscard]] Vault* operator->() const { return vault_.get(); }
     [[nodiscard]] std::filesystem::path home() const { return home_.path(); }
     [[nodiscard]] const VaultOptions& options() const { return options_; }
+    // Count from the next open() on.
+    [[nodiscard]] VaultOptions& next_options() { return options_; }
     // A copy of the data directory; of a closed vault, or of one that is at rest.
     void save_data(const std::string& name) const;
     // Puts that copy in place of the data. The vault must be closed.

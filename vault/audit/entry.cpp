@@ -84,10 +84,23 @@ std::string_view name_of(Action action) noexcept {
     case Action::superseded: return "superseded";
     case Action::vault_created: return "vault_created";
     case Action::consent_list: return "consent_list";
+    case Action::retention_end: return "retention_end";
+    case Action::cut_off: return "cut_off";
     case Action::log_origin: return "log_origin";
     case Action::log_key_rotation: return "log_key_rotation";
     }
     return {};
+}
+
+ByteArray<16> retention_object(std::uint16_t retention_class, std::uint16_t day) noexcept {
+    return {'d',
+            'a',
+            'y',
+            0,
+            static_cast<std::uint8_t>(retention_class),
+            static_cast<std::uint8_t>(retention_class >> 8),
+            static_cast<std::uint8_t>(day),
+            static_cast<std::uint8_t>(day >> 8)};
 }
 
 void encode(const Entry& entry, Bytes& out) {

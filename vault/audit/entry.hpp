@@ -16,8 +16,11 @@
 //            time:u32 (minutes since 2020) | actor:u16 (client number, 0 the vault) | purpose:u16 |
 //            policy version:u16 | field:u16 | pseudonym:16 | failed steps:u16 | 0^2 |
 //            object:16 (a request id, or zero)                                       (52 B)
+//   object of retention_end := "day" | 0 | retention class:u16 | day:u16 | 0^8: the key of a whole
+//            retention day; zero, with field and pseudonym, where one value ended by itself
 //   pseudonym := BLAKE2b-128(key = K_aud(person), n:u64le), n the person's own counter; zero
 //            without a person. K_aud = subkey 0 of S_fix, context `audit`.
+//            An erasure that is final has none: there it is a digest of the receipt (receipt.hpp).
 //   failed steps := bit i set: step i+1 of MISSION 3.1 refused (the first one that did)
 //
 // Entries of the log about itself have no person and use the 32 bytes of pseudonym and object:
@@ -52,6 +55,8 @@ enum class Action : std::uint8_t {
     superseded = 20,
     vault_created = 21,
     consent_list = 22,
+    retention_end = 27,
+    cut_off = 28,
     log_origin = 29,
     log_key_rotation = 30,
 };
@@ -99,6 +104,10 @@ void cite(const LogKeyRotation& rotation, Entry& entry) noexcept;
 
 // The pseudonym of the person with this K_aud in the person's entry number `n`.
 [[nodiscard]] ByteArray<16> pseudonym_of(const crypto::SubKey& audit_key, std::uint64_t n) noexcept;
+
+// What the end of a retention day names.
+[[nodiscard]] ByteArray<16> retention_object(std::uint16_t retention_class,
+                                             std::uint16_t day) noexcept;
 
 // Appends the entry's canonical bytes.
 void encode(const Entry& entry, Bytes& out);

@@ -31,8 +31,14 @@ enum class RevocationScope : std::uint8_t {
     consent = 4,
     client = 5,
     token_key = 6,
-    superseded = 7
+    superseded = 7,
+    retention_day = 8,  // one class and day: all values that end then
+    region = 9,         // all values of people with that home region
+    recipient = 10,     // all tokens and pseudonyms a recipient ever got
+    bank = 11,          // all people of a bank
+    tenant = 12,        // everything
 };
+inline constexpr std::uint8_t kRevocationScopeMax = 12;
 
 // One request: leaves (or whole subtrees) that must die. `opening_commitment` is C of KEYS 5.5
 // (zero where nobody gets a receipt); `blind` is r2. Holds no external id.
@@ -100,7 +106,11 @@ enum class RegisterKind : std::uint8_t {
     next_bank = 8,        // key: tenant, class, 0
     term = 9,             // key: 0, 0, 0
     erasure_number = 10,  // key: tenant, 0, 0
+    day_floor = 11,       // retention days before it may be destroyed; key: tenant, 0, 0
+    day_clock = 12,       // minutes of uptime: 0 so far, 1 when the floor last rose; key: tenant,
+                          // 0 or 1, 0
 };
+inline constexpr std::uint8_t kRegisterKindMax = 12;
 struct RegisterKey {
     RegisterKind kind{};
     TenantId tenant{};

@@ -83,6 +83,7 @@ private:
     struct Waiting {  // an applied group that is not final
         ChainRow row;
         std::vector<RequestLeaf> leaves;
+        std::vector<Revocation> requests;  // to run again if no keeper left has the group
         std::vector<std::pair<RequestId, OnFinal>> finals;
         std::vector<std::shared_ptr<std::promise<void>>> done;
         std::map<KeeperId, Acknowledgement> acks;
@@ -123,6 +124,8 @@ private:
     void wait_for_final(std::uint64_t epoch, Task& task);
     void add_ack(const Acknowledgement& ack);
     void settle();
+    void run_again_what_is_lost(const Keeper& newest);
+    void run_again(Waiting lost);
     [[nodiscard]] bool is_acknowledged(const Waiting& waiting) const;
     [[nodiscard]] Finality finality_of(const Waiting& waiting) const;
     static void report(const Waiting& waiting, Finality finality);

@@ -11,6 +11,10 @@
 namespace oubliette::keys {
 namespace {
 
+std::string key_of(const RequestId& id) {
+    return std::string{text_of(id)};
+}
+
 // The inclusion proofs of all leaves at once (RFC 6962 2.1.1): one by one they would cost a hash of
 // the whole tree each. Returns the root of `leaves`.
 crypto::Hash prove_all(std::span<const crypto::Hash> leaves,
@@ -32,6 +36,7 @@ void Leader::wait_for_final(std::uint64_t epoch, Task& task) {
     if (!task.final) return;
     const auto found = waiting_.find(epoch);
     if (found != waiting_.end()) {
+        found->second.requests.push_back(task.revocation);
         found->second.finals.emplace_back(task.revocation.id, std::move(task.final));
         return;
     }
@@ -49,6 +54,7 @@ void Leader::wait_for_final(std::uint64_t epoch, Task& task) {
             take_out(*keeper, fault.what());
         }
     }
+    waiting.requests.push_back(task.revocation);
     waiting.finals.emplace_back(task.revocation.id, std::move(task.final));
     waiting.turn = gate_.turn();
     {
@@ -105,6 +111,54 @@ void Leader::settle() {
         }
         report(waiting, std::move(finality));
     }
+}
+
+// The keepers that took a group may all have gone, and an older one have come back: then the group
+// is not on the chain any more. Its requests stay dead and run again; an acknowledgement of that
+// epoch would be for another tree. REQUIRES: called before the tree of `newest` is published.
+void Leader::run_again_what_is_lost(const Keeper& newest) {
+    const std::uint64_t head_epoch = newest.head().epoch;
+    const auto source = newest.store();
+    const auto view = source->read();
+    for (auto next = waiting_.begin(); next != waiting_.end();) {
+        const std::optional<StoredRow> row = KeeperRows::row(*view, next->first);
+        // Without a row, but before the head: every keeper has passed it, and it was pruned.
+        const bool is_on_chain =
+            row ? row->row.hash == next->second.row.hash : next->first <= head_epoch;
+        if (is_on_chain) {
+            ++next;
+            continue;
+        }
+        run_again(std::move(next->second));
+        next = waiting_.erase(next);
+    }
+}
+
+// REQUIRES: the caller removes the group from waiting_.
+void Leader::run_again(Waiting lost) {
+    for (const auto& done : lost.done) {
+        const Fault fault{FaultKind::storage, "the keepers that took the change are away"};
+        done->set_exception(std::make_exception_ptr(fault));
+    }
+    Tasks tasks;
+    for (Revocation& request : lost.requests) {
+        Task task;
+        for (auto& [id, final] : lost.finals) {
+            if (id != request.id || !final) continue;
+            if (task.final) tasks.push_back(task);
+            task.final = std::move(final);
+            task.revocation = request;
+        }
+        task.revocation = std::move(request);
+        tasks.push_back(std::move(task));
+    }
+    for (const Task& task : tasks) tree_.mark_dead(task.revocation.addresses);
+    const std::lock_guard lock{mutex_};
+    for (Task& task : tasks) {
+        applied_.erase(key_of(task.revocation.id));
+        queue_.push_back(std::move(task));
+    }
+    waiting_count_ -= lost.count;
 }
 
 // The rows from the group to the latest acknowledgement.

@@ -240,6 +240,7 @@ void Leader::take_over(const Advance& change, Tasks& tasks, const std::shared_pt
     Waiting waiting;
     waiting.row = step.row;
     waiting.leaves = step.leaves;
+    waiting.requests = step.requests;
     waiting.turn = gate_.turn();
     (void)gate_.done(waiting.turn);
     {

@@ -138,6 +138,7 @@ void Leader::reconcile_places() {
     const PlaneHead head = first.head();
     RootSlot root = first.read_root();
     Memory memory = first.memory();
+    run_again_what_is_lost(first);
 
     LiveTree::Stores stores{first.store()};
     std::vector<Revocation> pending;
@@ -155,6 +156,8 @@ void Leader::reconcile_places() {
         }
         members_ = members;
         head_ = head;
+        // Another leader may have led a keeper that is back: k0 refuses a term that is over.
+        term_ = std::max(term_, head.term);
         for (const auto& [key, value] : memory.registers) {
             std::uint64_t& mine = registers_[key];
             mine = std::max(mine, value);

@@ -240,13 +240,17 @@ void LiveTree::publish(std::uint64_t epoch, const RootSlot& root, std::span<cons
     }
     // After the new epoch is visible, so that no reader of the old root caches anything again.
     for (const PageId& page : pages) pages_.wipe(page);
+    // Of a bank, a recipient or a tenant not every page below is named.
+    const bool has_subtree = std::any_of(punctures.begin(), punctures.end(), [](const Path& path) {
+        return path.bits() < kAddressBits;
+    });
+    if (has_subtree) pages_.wipe_all();
     seeds_.wipe(punctures);
 }
 
 void LiveTree::publish_whole(std::uint64_t epoch, const RootSlot& root) {
     static const Path kEverything;
     publish(epoch, root, {}, std::span{&kEverything, 1});
-    pages_.wipe_all();
 }
 
 }  // namespace oubliette::keys

@@ -145,6 +145,20 @@ Path system_path(TenantId tenant, std::uint8_t kind, std::uint16_t recipient,
     return system_recipient_path(tenant, kind, recipient).child(kid, 16);
 }
 
+std::vector<Path> system_kids_paths(TenantId tenant, std::uint8_t kind, std::uint16_t recipient,
+                                    std::uint16_t kid_last) {
+    OBL_ASSERT(kid_last < kReserved16);
+    const Path all = system_recipient_path(tenant, kind, recipient);
+    const std::uint32_t end = std::uint32_t{kid_last} + 1;
+    std::vector<Path> paths;
+    // One subtree for each set bit of the count, the largest first.
+    for (unsigned height = 16; height-- > 0;) {
+        if ((end >> height & 1) == 0) continue;
+        paths.push_back(all.child((end >> (height + 1)) << 1, 16 - height));
+    }
+    return paths;
+}
+
 Path bank_path(TenantId tenant, AddressClass people_or_handles, std::uint16_t bank) noexcept {
     OBL_ASSERT(people_or_handles == AddressClass::people ||
                people_or_handles == AddressClass::handles);

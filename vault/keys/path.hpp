@@ -88,9 +88,13 @@ private:
 // class 0: kind 6 (keys/registry.hpp), recipient 14, kid 16.
 [[nodiscard]] Path system_path(TenantId tenant, std::uint8_t kind, std::uint16_t recipient,
                                std::uint16_t kid) noexcept;
-// All system leaves of one kind and recipient: what cutting a recipient off punctures.
+// All system leaves of one kind and recipient.
 [[nodiscard]] Path system_recipient_path(TenantId tenant, std::uint8_t kind,
                                          std::uint16_t recipient) noexcept;
+// The leaves of one kind and recipient with a kid up to `kid_last`, and no others, as the fewest
+// subtrees: what destroys all tokens ever made and leaves the next kid alive.
+[[nodiscard]] std::vector<Path> system_kids_paths(TenantId tenant, std::uint8_t kind,
+                                                  std::uint16_t recipient, std::uint16_t kid_last);
 [[nodiscard]] Path bank_path(TenantId tenant, AddressClass people_or_handles,
                              std::uint16_t bank) noexcept;
 [[nodiscard]] Path person_path(TenantId tenant, SubjectNumber number) noexcept;

@@ -226,7 +226,7 @@ std::optional<Revocation> decode_request(const RequestId& id, ByteView encoded) 
     Revocation revocation;
     revocation.id = id;
     const std::uint8_t scope = reader.u8();
-    if (scope < 1 || scope > 7) return std::nullopt;
+    if (scope < 1 || scope > kRevocationScopeMax) return std::nullopt;
     revocation.scope = static_cast<RevocationScope>(scope);
     revocation.ground = reader.le16();
     revocation.opening_commitment = reader.array<32>();
@@ -334,7 +334,7 @@ std::optional<RegisterKey> decode_register_key(ByteView encoded) {
     key.tenant = static_cast<TenantId>(reader.be16());
     key.a = reader.be16();
     key.b = reader.be16();
-    if (!reader.finished() || kind < 1 || kind > 10) return std::nullopt;
+    if (!reader.finished() || kind < 1 || kind > kRegisterKindMax) return std::nullopt;
     return key;
 }
 

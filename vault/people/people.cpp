@@ -4,6 +4,7 @@
 
 #include "crypto/kdf.hpp"
 #include "vault/people/boxes.hpp"
+#include "vault/people/expiry.hpp"
 #include "vault/tables.hpp"
 
 namespace oubliette::people {
@@ -339,6 +340,15 @@ BoxSalt People::fresh_salt(const store::ReadView& view, SubjectNumber number, Fi
     return salt;
 }
 
+bool People::has_day(policy::RetentionClassId retention_class, std::uint16_t day) const {
+    const auto number = static_cast<std::uint16_t>(retention_class);
+    return leaves_.get(keys::retention_path(tenant_, number, day)).state != NodeState::dead;
+}
+
+bool People::has_region(std::uint16_t region) const {
+    return region == 0 || leaves_.get(keys::region_path(tenant_, region)).state != NodeState::dead;
+}
+
 std::uint32_t People::write_value(store::WriteView& view, Person& person,
                                   const NewValue& value) const {
     Header header;
@@ -360,13 +370,7 @@ std::uint32_t People::write_value(store::WriteView& view, Person& person,
     const RowKey key_bytes = row_key(tenant_, person.number, RowKind::value, header.schema, item);
     view.put(Tables::kPeople, key_bytes, row);
     if (value.end_day) {
-        Bytes expiry;
-        ByteWriter{expiry}
-            .be16(static_cast<std::uint16_t>(tenant_))
-            .be16(header.retention_class)
-            .be16(*value.end_day)
-            .bytes(key_bytes);
-        view.put(Tables::kExpiry, expiry, {});
+        write_expiry(view, tenant_, {header.retention_class, *value.end_day}, key_bytes);
     }
     return *salt32_of(row);
 }
@@ -393,8 +397,16 @@ std::uint32_t People::write_marker(store::WriteView& view, Person& person,
 
 bool People::remove_rows(store::WriteView& view, SubjectNumber number,
                          std::size_t count_max) const {
+    return remove_rows(view, number, {number.local + 1}, count_max);
+}
+
+bool People::remove_rows(store::WriteView& view, SubjectNumber from, SubjectNumber to,
+                         std::size_t count_max) const {
     std::vector<Bytes> keys;
-    view.scan(Tables::kPeople, person_prefix(tenant_, number), {}, [&](ByteView key, ByteView) {
+    view.scan(Tables::kPeople, {}, person_prefix(tenant_, from), [&](ByteView key, ByteView) {
+        const auto number = subject_of(key);
+        if (!number) corrupt("a row has no person");
+        if (*number >= to) return false;
         keys.emplace_back(key.begin(), key.end());
         return keys.size() < count_max;
     });

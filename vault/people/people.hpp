@@ -63,6 +63,9 @@ public:
     // Refuses: not_found, erased, retention_ended (its retention day is dead).
     [[nodiscard]] Result<OpenedValue> open_value(const store::ReadView& view, SubjectNumber number,
                                                  policy::FieldId field, std::uint32_t salt32) const;
+    // The value in one row. Refuses: erased, retention_ended.
+    [[nodiscard]] Result<OpenedValue> open_row(SubjectNumber number, ByteView key,
+                                               ByteView row) const;
     // All values of a field, oldest first; those whose key is dead are left out.
     [[nodiscard]] std::vector<OpenedValue> open_values(const store::ReadView& view,
                                                        SubjectNumber number,
@@ -99,12 +102,19 @@ public:
         Timestamp collected;
         std::optional<IndexTruth> truth;
     };
+    // False when the group of keys that such a value would be under was destroyed.
+    [[nodiscard]] bool has_day(policy::RetentionClassId retention_class, std::uint16_t day) const;
+    [[nodiscard]] bool has_region(std::uint16_t region) const;  // REQUIRES: region != 0xFFFF
     // Writes the row; returns the salt32 that pins tokens to it.
+    // REQUIRES: has_day() of its end and has_region() of the person.
     std::uint32_t write_value(store::WriteView& view, Person& person, const NewValue& value) const;
     std::uint32_t write_marker(store::WriteView& view, Person& person, const Marker& marker) const;
 
     // Removes up to `count_max` rows of a person; true if none are left.
     [[nodiscard]] bool remove_rows(store::WriteView& view, SubjectNumber number,
+                                   std::size_t count_max) const;
+    // The same for all people with numbers in [from, to).
+    [[nodiscard]] bool remove_rows(store::WriteView& view, SubjectNumber from, SubjectNumber to,
                                    std::size_t count_max) const;
 
     // Next n of the audit pseudonym (vault/audit/entry.hpp), from numbers reserved in the person's
@@ -127,8 +137,6 @@ private:
                                             const Header& header, crypto::ValueKey& out) const;
     [[nodiscard]] BoxSalt fresh_salt(const store::ReadView& view, SubjectNumber number,
                                      policy::FieldId field) const;
-    [[nodiscard]] Result<OpenedValue> open_row(SubjectNumber number, ByteView key,
-                                               ByteView row) const;
     [[nodiscard]] policy::SubjectState rebuilt_state(const store::ReadView& view,
                                                      const policy::Gate& gate, SubjectNumber number,
                                                      policy::SubjectState old) const;

@@ -88,6 +88,18 @@ void SubjectIndex::remove(std::uint16_t field, Fingerprint fingerprint,
     shard.remove({fingerprint, entry_of(field, number)});
 }
 
+void SubjectIndex::remove_people(keys::SubjectNumber from, keys::SubjectNumber to) {
+    for (Shard& shard : *shards_) {
+        const std::unique_lock lock{shard.mutex};
+        std::vector<Slot> gone;  // removing moves other slots, so they are gathered first
+        for (const Slot& slot : shard.slots) {
+            const keys::SubjectNumber number = number_of(slot.entry);
+            if (slot.entry != 0 && number >= from && number < to) gone.push_back(slot);
+        }
+        for (const Slot& slot : gone) shard.remove(slot);
+    }
+}
+
 void SubjectIndex::find(std::uint16_t field, Fingerprint fingerprint,
                         FunctionRef<bool(keys::SubjectNumber number)> visit) const {
     std::vector<keys::SubjectNumber> found;

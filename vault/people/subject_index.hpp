@@ -26,6 +26,9 @@ public:
     // A second insert of the same entry changes nothing.
     void insert(std::uint16_t field, Fingerprint fingerprint, keys::SubjectNumber number);
     void remove(std::uint16_t field, Fingerprint fingerprint, keys::SubjectNumber number);
+    // All entries of the people with numbers in [from, to). Looks at every entry: milliseconds for
+    // each million.
+    void remove_people(keys::SubjectNumber from, keys::SubjectNumber to);
     // Candidates in no order. `visit` returns false to stop; it must not touch the index.
     void find(std::uint16_t field, Fingerprint fingerprint,
               FunctionRef<bool(keys::SubjectNumber number)> visit) const;

@@ -67,6 +67,7 @@ public:
     std::string_view name_of(TransformIndex transform) const noexcept override {
         return transform_rule(transform).name;
     }
+    std::string_view name_of(RetentionClassId category) const noexcept override;
     PurposeId purpose_of(CellIndex cell) const noexcept override {
         return PurposeId{t_.purposes.id_of(cell_at(cell).purpose)};
     }
@@ -107,6 +108,8 @@ public:
                                   FunctionRef<SlotMask()> expired_slots) const noexcept override;
     std::optional<Refusal> value(CellIndex cell, FieldId field, const SubjectState& state,
                                  Timestamp collected, Timestamp now) const noexcept override;
+    bool has_ended(FieldId field, const SubjectState& state, Timestamp collected,
+                   Timestamp now) const noexcept override;
     std::optional<Refusal> write(CellIndex cell, const SubjectState& state, Timestamp now,
                                  FunctionRef<SlotMask()> expired_slots) const noexcept override;
     std::vector<Refusal> explain(const DecisionCase& question) const override;
@@ -316,6 +319,21 @@ std::optional<Refusal> CompiledGate::value(CellIndex cell_index, FieldId field,
                                       : category_has_ended(category, state, collected, now);
     if (ended) return Refusal::retention_ended;
     return std::nullopt;
+}
+
+bool CompiledGate::has_ended(FieldId field, const SubjectState& state, Timestamp collected,
+                             Timestamp now) const noexcept {
+    const std::uint16_t dense = dense_field(field);
+    if (dense == kNoIndex) return false;
+    return category_has_ended(t_.category_of[dense], state, collected, now);
+}
+
+std::string_view CompiledGate::name_of(RetentionClassId category) const noexcept {
+    for (std::size_t dense = 0; dense < t_.category_of.size(); ++dense) {
+        const std::uint16_t id = t_.category_ids[t_.category_of[dense]];
+        if (RetentionClassId{id} == category) return t_.document->fields[dense].category;
+    }
+    return {};
 }
 
 std::optional<std::uint16_t> CompiledGate::known_end_day(FieldId field,

@@ -112,6 +112,7 @@ public:
     [[nodiscard]] virtual std::string_view name_of(SlotId slot) const noexcept = 0;
     [[nodiscard]] virtual std::string_view name_of(RecipientId recipient) const noexcept = 0;
     [[nodiscard]] virtual std::string_view name_of(TransformIndex transform) const noexcept = 0;
+    [[nodiscard]] virtual std::string_view name_of(RetentionClassId category) const noexcept = 0;
     [[nodiscard]] virtual PurposeId purpose_of(CellIndex cell) const noexcept = 0;
 
     // ---- Rules of things. nullptr when this version no longer has the field or slot.
@@ -149,6 +150,11 @@ public:
                                                        const SubjectState& state,
                                                        Timestamp collected,
                                                        Timestamp now) const noexcept = 0;
+    // True if the value's whole category has ended for this person: no purpose may see it any more
+    // and its key must die. With `collected` 0 it answers for the oldest value there could be.
+    // False for a field that this version no longer has.
+    [[nodiscard]] virtual bool has_ended(FieldId field, const SubjectState& state,
+                                         Timestamp collected, Timestamp now) const noexcept = 0;
     // The write gate (API 2): steps 8-10 for a purpose that uses the field; resolve() and field()
     // come before. Same refusals as there.
     [[nodiscard]] virtual std::optional<Refusal> write(

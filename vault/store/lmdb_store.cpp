@@ -183,9 +183,7 @@ std::unique_ptr<LmdbReadView> LmdbStore::snapshot() const {
             readers.snapshots.push_back(std::make_unique<Snapshot>(env_.get(), tables_.size()));
             free = readers.snapshots.end() - 1;
         }
-        auto view = std::make_unique<LmdbReadView>(readers, **free, tables_);
-        (*free)->begin();
-        return view;
+        return std::make_unique<LmdbReadView>(readers, **free, tables_);
     } catch (...) {
         readers.live.fetch_sub(1, std::memory_order_release);
         throw;

@@ -15,13 +15,13 @@ namespace oubliette::store::lmdb {
 // A read transaction kept for reuse: renewing one costs a tenth of beginning one.
 class Snapshot {
 public:
-    Snapshot(MDB_env* env, std::size_t table_count) : idle_cursors_(table_count) {
+    Snapshot(MDB_env* env, std::size_t table_count) : cursors_(table_count) {
         check(::mdb_txn_begin(env, nullptr, MDB_RDONLY, &txn_), "cannot begin a snapshot");
         ::mdb_txn_reset(txn_);
     }
     ~Snapshot() {
-        for (auto& cursors : idle_cursors_) {
-            for (MDB_cursor* const cursor : cursors) ::mdb_cursor_close(cursor);
+        for (const Cursors& cursors : cursors_) {
+            for (MDB_cursor* const cursor : cursors.idle) ::mdb_cursor_close(cursor);
         }
         ::mdb_txn_abort(txn_);
     }
@@ -41,26 +41,32 @@ public:
     }
 
     [[nodiscard]] MDB_cursor* take_cursor(std::size_t index, MDB_dbi table) {
-        auto& idle = idle_cursors_[index];
-        idle.reserve(idle.size() + 1);  // so that giving back cannot throw
+        auto& [idle, lent] = cursors_[index];
+        idle.reserve(idle.size() + lent + 1);  // so that giving back cannot throw
         MDB_cursor* cursor = nullptr;
         if (idle.empty()) {
             check(::mdb_cursor_open(txn_, table, &cursor), "cannot open a cursor");
-            return cursor;
+        } else {
+            cursor = idle.back();
+            check(::mdb_cursor_renew(txn_, cursor), "cannot open a cursor");
+            idle.pop_back();
         }
-        cursor = idle.back();
-        check(::mdb_cursor_renew(txn_, cursor), "cannot open a cursor");
-        idle.pop_back();
+        ++lent;
         return cursor;
     }
-    void give_back(std::size_t index, MDB_cursor* cursor) {
-        idle_cursors_[index].push_back(cursor);
+    void give_back(std::size_t index, MDB_cursor* cursor) noexcept {
+        cursors_[index].idle.push_back(cursor);
+        --cursors_[index].lent;
     }
 
 private:
     MDB_txn* txn_ = nullptr;
     bool held_ = false;
-    std::vector<std::vector<MDB_cursor*>> idle_cursors_;  // by table position
+    struct Cursors {
+        std::vector<MDB_cursor*> idle;
+        std::size_t lent = 0;
+    };
+    std::vector<Cursors> cursors_;  // by table position
 };
 
 // The snapshots of one thread in one store. `live` is also the thread's side of the gate that
@@ -78,7 +84,9 @@ public:
         : readers_(readers),
           snapshot_(snapshot),
           tables_(tables),
-          thread_(std::this_thread::get_id()) {}
+          thread_(std::this_thread::get_id()) {
+        snapshot_.begin();  // if this throws, the destructor must not end what did not begin
+    }
     ~LmdbReadView() override {
         OBL_ASSERT(thread_ == std::this_thread::get_id());
         snapshot_.end();
