@@ -34,7 +34,7 @@ void hex_member(JsonWriter& json, std::string_view name, ByteView bytes) {
 void write_erasure(JsonWriter& json, const Vault& vault, const ErasureRow& row,
                    const ByteArray<32>* opening) {
     // Final for outsiders when the receipt is signed.
-    const bool is_final = is_issued(row);
+    const bool is_final = has_receipt(row);
     json.begin_object()
         .member("id", erasure_id_text(row.id))
         .member("state", name_of(is_final ? ErasureState::final : ErasureState::effective))
@@ -60,7 +60,7 @@ void answer_erasure(Call& call, const ErasureRow& row, const ByteArray<32>* open
     } catch (const Fault& fault) {
         return call.fail(fault);
     }
-    call.answer(is_issued(row) ? 200 : 202, buffer);
+    call.answer(has_receipt(row) ? 200 : 202, buffer);
 }
 
 // Answers once: when the erasure is final, or when the client does not want to wait any longer.
@@ -140,6 +140,38 @@ void handle_delete_field(const CallPtr& call) {
             wait->accepted(std::move(result), fault);
         },
         [wait](const ErasureRow& row) { wait->finished(row); });
+}
+
+// ---- Groups of keys ------------------------------------------------------------------------
+
+namespace {
+
+void cut_off(const CallPtr& call, const CutOff& what) {
+    const auto wait = std::make_shared<ErasureWait>(call);
+    call->vault.cut_off(
+        call->caller, what,
+        [wait](Result<ErasureAnswer> result, const Fault* fault) {
+            wait->accepted(std::move(result), fault);
+        },
+        [wait](const ErasureRow& row) { wait->finished(row); });
+}
+
+}  // namespace
+
+void handle_cut_off_recipient(const CallPtr& call) {
+    cut_off(call, {keys::RevocationScope::recipient, call->parameter(0), 0});
+}
+
+void handle_cut_off_region(const CallPtr& call) {
+    cut_off(call, {keys::RevocationScope::region, call->parameter(0), 0});
+}
+
+void handle_exit_tenant(const CallPtr& call) {
+    const auto body = call->body({"tenant"});
+    if (!body) return call->refuse(body.error());
+    const auto tenant = body->find_text("tenant");
+    if (!tenant) return call->refuse(Refusal::malformed);
+    cut_off(call, {keys::RevocationScope::tenant, *tenant, 0});
 }
 
 void handle_get_erasure(const CallPtr& call) {

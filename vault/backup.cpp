@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "crypto/encoding.hpp"
+#include "crypto/patient_memory.hpp"
 #include "vault/audit/audit_log.hpp"
 #include "vault/keys/durable_file.hpp"
 #include "vault/meta_rows.hpp"
@@ -119,6 +120,7 @@ BackupManifest describe_backup(const fs::path& directory, Timestamp now,
 }
 
 void write_manifest(const fs::path& directory, const BackupManifest& manifest) {
+    const crypto::PatientMemory patient;  // nlohmann::json allocates in its destructor
     Json json{{"format", kBackupFormat},
               {"storage_format", kDataFormat},
               {"vault", crypto::hex_encode(manifest.vault)},
@@ -141,6 +143,7 @@ void write_manifest(const fs::path& directory, const BackupManifest& manifest) {
 }
 
 BackupManifest read_manifest(const fs::path& directory) {
+    const crypto::PatientMemory patient;  // nlohmann::json allocates in its destructor
     if (!fs::is_directory(directory)) {
         refuse(directory.string() + " is no directory; name the one `oubliette backup` wrote");
     }

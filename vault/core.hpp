@@ -217,6 +217,8 @@ private:
     void finish_group(store::WriteView& view);
     void end_group(bool is_committed);
     [[nodiscard]] keys::SubjectNumber next_number();
+    void remember_lease(store::WriteView& view) const;
+    void teach_lease(const store::ReadView& view);
 
     void finish_revocation(const std::shared_ptr<Revoking>& revoking,
                            const keys::Finality& finality);

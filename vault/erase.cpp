@@ -268,7 +268,7 @@ void Vault::delete_field(const Caller& caller, std::string_view subject, std::st
 }
 
 Receipt Vault::receipt_of(const ErasureRow& row) const {
-    OBL_ASSERT(is_issued(row));
+    OBL_ASSERT(has_receipt(row));
     Receipt receipt{core_->plane->vault_id(), row, {}};
     const auto head = log_head_of(receipt.vault, *row.log);
     const auto view = core_->store->read();
@@ -286,7 +286,9 @@ ReceiptKeys Vault::receipt_keys() const {
 std::vector<keys::KeeperId> Vault::missing_keepers() const {
     std::vector<keys::KeeperId> missing;
     for (const keys::KeeperStatus& keeper : core_->plane->status().keepers) {
-        if (!keeper.online && keeper.id != keys::KeeperId{}) missing.push_back(keeper.id);
+        const bool counts = keeper.state == keys::KeeperState::joining ||
+                            keeper.state == keys::KeeperState::active;
+        if (counts && !keeper.online) missing.push_back(keeper.id);
     }
     return missing;
 }

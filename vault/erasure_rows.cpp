@@ -228,7 +228,7 @@ std::string_view name_of(keys::RevocationScope scope) noexcept {
     return "subject";
 }
 
-bool has_receipt(keys::RevocationScope scope) noexcept {
+bool gets_receipt(keys::RevocationScope scope) noexcept {
     switch (scope) {
     case keys::RevocationScope::subject:
     case keys::RevocationScope::field:

@@ -39,7 +39,7 @@ enum class ErasureState : std::uint8_t { effective = 1, final = 2 };
 [[nodiscard]] std::string_view name_of(ErasureState state) noexcept;
 [[nodiscard]] std::string_view name_of(keys::RevocationScope scope) noexcept;
 // True if somebody asked for it and gets a receipt: an erasure row is kept for ever.
-[[nodiscard]] bool has_receipt(keys::RevocationScope scope) noexcept;
+[[nodiscard]] bool gets_receipt(keys::RevocationScope scope) noexcept;
 
 // Why a person asked (seed policy 5.2); an unknown ground is `other`, never refused.
 enum class Ground : std::uint16_t {

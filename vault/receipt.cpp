@@ -7,7 +7,7 @@
 
 namespace oubliette {
 
-bool is_issued(const ErasureRow& row) noexcept {
+bool has_receipt(const ErasureRow& row) noexcept {
     return row.log && !row.log->checkpoint.empty();
 }
 

@@ -33,7 +33,7 @@ struct Receipt {
 };
 
 // True when nothing is missing for a receipt.
-[[nodiscard]] bool is_issued(const ErasureRow& row) noexcept;
+[[nodiscard]] bool has_receipt(const ErasureRow& row) noexcept;
 
 // The head of the log that the receipt's checkpoint signs; nullopt if none of its keys did.
 [[nodiscard]] std::optional<audit::Checkpoint> log_head_of(const keys::VaultId& vault,

@@ -17,7 +17,7 @@ ErasureRow issue_in(store::WriteView& view, const keys::RequestId& id,
     if (!row || !row->log) throw Fault{FaultKind::corrupt, "a final erasure's row is missing"};
     view.use_reserve();
     remove_queued(view, id);
-    if (is_issued(*row)) return std::move(*row);
+    if (has_receipt(*row)) return std::move(*row);
     row->log->keys = head.keys;
     row->log->checkpoint = head.checkpoint;
     write_erasure(view, *row);

@@ -333,7 +333,7 @@ std::string why_not_final(const Json& frame) {
 }  // namespace
 
 std::string receipt_json(const Receipt& receipt) {
-    OBL_ASSERT(is_issued(receipt.erasure));
+    OBL_ASSERT(has_receipt(receipt.erasure));
     return to_json(receipt).dump();
 }
 

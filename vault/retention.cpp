@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "crypto/patient_memory.hpp"
 #include "vault/tables.hpp"
 
 namespace oubliette {
@@ -95,6 +96,7 @@ void Retention::run(const RetentionRequest& request, Done<RetentionReport> done)
 }
 
 void Retention::serve() {
+    const crypto::PatientMemory patient;
     for (;;) {
         std::optional<Waiting> request;
         {
@@ -256,9 +258,8 @@ void Retention::destroy(const people::Bucket& bucket) {
             view.use_reserve();
             write_queued(view, revoking.row);
             PendingEntry entry;
-            entry.entry.action = audit::Action::retention_end;
             entry.entry.time = core_.now();
-            entry.entry.object = audit::retention_object(bucket.retention_class, bucket.day);
+            audit::cite(audit::EndedDay{bucket.retention_class, bucket.day}, entry.entry);
             core_.append_entry(view, entry);
         },
         revoking);

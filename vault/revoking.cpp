@@ -27,7 +27,7 @@ bool touches_shared_leaves(const keys::Revocation& revocation) noexcept {
 void Core::revoke(Revoking revoking, std::function<void(const Fault*)> recorded) {
     const auto shared = std::make_shared<Revoking>(std::move(revoking));
     const keys::Revocation& revocation = shared->row.revocation;
-    if (has_receipt(revocation.scope)) ++erasures_waiting_;
+    if (gets_receipt(revocation.scope)) ++erasures_waiting_;
     // A person's hot row still says "granted" in every older copy of the data, and only a rollback
     // that is noticed makes it be rebuilt: so the keepers learn of this commit before the answer.
     const bool needs_state = revocation.scope == keys::RevocationScope::consent;
@@ -67,7 +67,7 @@ void Core::finish_revocation(const std::shared_ptr<Revoking>& revoking,
     for (const IndexEntry& entry : revoking->index_entries) {
         index.remove(entry.field, entry.fingerprint, entry.number);
     }
-    const bool is_erasure = has_receipt(revoking->row.revocation.scope);
+    const bool is_erasure = gets_receipt(revoking->row.revocation.scope);
     const auto work = [this, revoking, finality, is_erasure](store::WriteView& view) {
         view.use_reserve();
         if (is_erasure) return record_final(view, revoking->row.revocation.id, finality);

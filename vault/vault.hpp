@@ -260,7 +260,7 @@ public:
                       std::string_view purpose, Done<ErasureAnswer> done,
                       std::function<void(const ErasureRow&)> on_final);
     [[nodiscard]] Result<ErasureRow> find_erasure(const Caller& caller, const keys::RequestId& id);
-    // The same bytes each time. REQUIRES: is_issued(row). Throws Fault{corrupt}.
+    // The same bytes each time. REQUIRES: has_receipt(row). Throws Fault{corrupt}.
     [[nodiscard]] Receipt receipt_of(const ErasureRow& row) const;
     // What outsiders need to check receipts of this vault.
     [[nodiscard]] ReceiptKeys receipt_keys() const;

@@ -67,7 +67,7 @@ LogRecord random_log_record(std::mt19937_64& random, const ErasureRow& row) {
 ErasureRow random_row(std::mt19937_64& random, bool is_final, std::size_t chain_size) {
     ErasureRow row;
     fill(row.id, random);
-    row.scope = static_cast<keys::RevocationScope>(1 + random() % 7);
+    row.scope = static_cast<keys::RevocationScope>(1 + random() % 12);
     row.ground = static_cast<Ground>(random() % 6);
     row.accepted.seconds = static_cast<std::uint32_t>(random());
     fill(row.commitment, random);
@@ -156,7 +156,7 @@ TEST_CASE("erasure rows with unknown numbers are refused") {
     };
     for (unsigned value = 0; value < 256; ++value) {
         CHECK(decodes(0, value) == (value == 1));
-        CHECK(decodes(1, value) == (value >= 1 && value <= 7));
+        CHECK(decodes(1, value) == (value >= 1 && value <= 12));
         CHECK(decodes(2, value) == (value == 1));  // final has more behind it
         CHECK(decodes(3, value) == (value == 0));
         CHECK(decodes(4, value) == (value <= 5));
@@ -190,7 +190,7 @@ TEST_CASE("queue rows come back as they were; cut or changed ones are refused") 
     CHECK_FALSE(decode_queue_row(row.revocation.id, changed));
     for (const std::size_t at : {0U, 1U}) {
         changed = good;
-        changed[at] = 9;
+        changed[at] = 13;
         CHECK_FALSE(decode_queue_row(row.revocation.id, changed));
     }
     changed = good;

@@ -18,8 +18,8 @@ constexpr std::uint16_t kChatEnds = kFirstDay + 365;  // chat_text: P1Y from whe
 // Mobile and email end a year after they were collected.
 std::string policy_with_contacts_for_a_year() {
     return edited_policy(
-        {{R"("version": 3, "supersedes": 2)", R"("version": 4, "supersedes": 3)"},
-         {R"({ "category": "contact",   "purpose": "*",          "from": "account_closed", "keep": "P0D",  "then": "delete" },)",
+        {{R"({ "category": "contact",   "purpose": "*",          "from": )"
+          R"("account_closed", "keep": "P0D",  "then": "delete" },)",
           ""},
          {R"("from": "last_activity",  "keep": "P3Y")", R"("from": "collected",  "keep": "P1Y")"}});
 }
@@ -78,6 +78,19 @@ std::size_t rows_of(const TestVault& vault, store::TableId table) {
     return count;
 }
 
+std::size_t value_count(const TestVault& vault) {
+    store::StoreOptions read_only;
+    read_only.read_only = true;
+    const auto store =
+        store::open_lmdb_store(vault.options().data / "store", Tables::names(), read_only);
+    std::size_t count = 0;
+    store->read()->scan(Tables::kPeople, {}, {}, [&count](ByteView key, ByteView) {
+        if (people::kind_of(key) == people::RowKind::value) ++count;
+        return true;
+    });
+    return count;
+}
+
 void set_day(TestVault& vault, std::uint16_t day) {
     vault.clock.set({std::uint32_t{day} * kDay + kHour});
 }
@@ -85,7 +98,9 @@ void set_day(TestVault& vault, std::uint16_t day) {
 // One o'clock of its first day: at midnight a value's end would be the first second of a day.
 class SweptVault : public TestVault {
 public:
-    SweptVault() { clock.advance(kHour); }
+    explicit SweptVault(std::string_view policy = policy::example_policy()) : TestVault{policy} {
+        clock.advance(kHour);
+    }
 };
 
 }  // namespace
@@ -142,8 +157,9 @@ TEST_CASE("the end of a day is in the log", "[retention]") {
     const auto log = vault.audit_log();
     const auto end = std::ranges::find(log, audit::Action::retention_end, &audit::Entry::action);
     REQUIRE(end != log.end());
-    CHECK(text_of(ByteView{end->object}.first(3)) == "day");
-    CHECK(ByteReader{ByteView{end->object}.subspan(6)}.le16() == kChatEnds);
+    const auto ended = audit::cited_day(*end);
+    REQUIRE(ended.has_value());
+    CHECK(ended->day == kChatEnds);
     CHECK(end->pseudonym == ByteArray<16>{});
     CHECK(rows_of(vault, Tables::kExpiry) == 0);
     CHECK(rows_of(vault, Tables::kQueue) == 0);
@@ -275,8 +291,7 @@ TEST_CASE("a day from which values were moved keeps its key", "[retention]") {
 }
 
 TEST_CASE("what ends with its day leaves the index", "[retention]") {
-    SweptVault vault;
-    REQUIRE(vault.publish(policy_with_contacts_for_a_year()) == "4");
+    SweptVault vault{policy_with_contacts_for_a_year()};
     (void)vault.person("c-1", "ann@example.org", "email");
     vault.clock.advance(2 * kDay);
     (void)vault.person("c-2", "bob@example.org", "email");
@@ -377,17 +392,15 @@ TEST_CASE("many values end in groups of bounded size", "[retention]") {
         set_day(vault, kFirstDay + 10);
         REQUIRE(catch_up(vault, kFirstDay + 8).empty());
     }
-    settle(vault);
-    vault.close();
+    // Rows are removed a thousand at a time; what the end of a process cuts off, a sweep resumes.
     std::size_t values = 0;
-    store::StoreOptions read_only;
-    read_only.read_only = true;
-    const auto store =
-        store::open_lmdb_store(vault.options().data / "store", Tables::names(), read_only);
-    store->read()->scan(Tables::kPeople, {}, {}, [&values](ByteView key, ByteView) {
-        if (people::kind_of(key) == people::RowKind::value) ++values;
-        return true;
-    });
+    for (int i = 0; i < 20 && values != 2; ++i) {
+        (void)sweep(vault);
+        settle(vault);
+        vault.close();
+        values = value_count(vault);
+        vault.open();
+    }
     CHECK(values == 2);  // the two names
 }
 

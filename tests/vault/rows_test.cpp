@@ -324,7 +324,7 @@ TEST_CASE("erasure rows and queue rows") {
         CHECK(row->log->index == c["audit_index"]);
         CHECK(hex(row->log->entry) == c["audit_entry"]);
         CHECK(row->log->checkpoint == c["checkpoint"]);
-        CHECK(is_issued(*row) == !row->log->checkpoint.empty());
+        CHECK(has_receipt(*row) == !row->log->checkpoint.empty());
         CHECK(row->finality->irrecoverable_after.seconds == c["irrecoverable_after"]);
         Bytes entry;
         encode(receipt_entry(array_of<16>(c["vault"]), *row, {118 * 60}), entry);

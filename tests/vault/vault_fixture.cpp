@@ -58,14 +58,14 @@ std::string text(const TokenText& token) {
     return {token.begin(), token.end()};
 }
 
-TestVault::TestVault() {
+TestVault::TestVault(std::string_view policy) {
     options_.data = home_.path() / "data";
     options_.plane.keepers = {home_.path() / "keeper1", home_.path() / "keeper2"};
     options_.plane.accept_besteffort = true;
     options_.tenant = "overseas";
     options_.audit_wait = std::chrono::minutes{1};  // a busy machine must not refuse disclosures
     const auto list = clients();
-    auto keys = Vault::init(options_, test_seal(), policy::example_policy(), list, clock).api_keys;
+    auto keys = Vault::init(options_, test_seal(), policy, list, clock).api_keys;
     for (std::size_t i = 0; i < list.size(); ++i) {
         keys_[name_of_client(list[i])] = std::move(keys[i]);
     }

@@ -61,7 +61,7 @@ using Shown = std::string;
 
 class TestVault {
 public:
-    TestVault();
+    explicit TestVault(std::string_view policy = policy::example_policy());
 
     // ---- Life.
     void open();

@@ -19,6 +19,26 @@ ByteArray<16> pseudonym_of(const crypto::SubKey& audit_key, std::uint64_t n) noe
     return out;
 }
 
+void cite(const EndedDay& ended, Entry& entry) noexcept {
+    entry.action = Action::retention_end;
+    const std::uint16_t numbers[] = {ended.retention_class, ended.day};
+    for (std::size_t i = 0; i < 2; ++i) {
+        entry.object[2 * i] = static_cast<Byte>(numbers[i]);
+        entry.object[2 * i + 1] = static_cast<Byte>(numbers[i] >> 8);
+    }
+    entry.object[4] = 1;
+}
+
+std::optional<EndedDay> cited_day(const Entry& entry) noexcept {
+    if (entry.action != Action::retention_end) return std::nullopt;
+    ByteReader in{entry.object};
+    EndedDay ended;
+    ended.retention_class = in.le16();
+    ended.day = in.le16();
+    if (in.u8() != 1) return std::nullopt;
+    return ended;
+}
+
 void cite(const LogOrigin& origin, Entry& entry) noexcept {
     entry.action = Action::log_origin;
     entry.pseudonym = {};
@@ -90,17 +110,6 @@ std::string_view name_of(Action action) noexcept {
     case Action::log_key_rotation: return "log_key_rotation";
     }
     return {};
-}
-
-ByteArray<16> retention_object(std::uint16_t retention_class, std::uint16_t day) noexcept {
-    return {'d',
-            'a',
-            'y',
-            0,
-            static_cast<std::uint8_t>(retention_class),
-            static_cast<std::uint8_t>(retention_class >> 8),
-            static_cast<std::uint8_t>(day),
-            static_cast<std::uint8_t>(day >> 8)};
 }
 
 void encode(const Entry& entry, Bytes& out) {

@@ -16,8 +16,6 @@
 //            time:u32 (minutes since 2020) | actor:u16 (client number, 0 the vault) | purpose:u16 |
 //            policy version:u16 | field:u16 | pseudonym:16 | failed steps:u16 | 0^2 |
 //            object:16 (a request id, or zero)                                       (52 B)
-//   object of retention_end := "day" | 0 | retention class:u16 | day:u16 | 0^8: the key of a whole
-//            retention day; zero, with field and pseudonym, where one value ended by itself
 //   pseudonym := BLAKE2b-128(key = K_aud(person), n:u64le), n the person's own counter; zero
 //            without a person. K_aud = subkey 0 of S_fix, context `audit`.
 //            An erasure that is final has none: there it is a digest of the receipt (receipt.hpp).
@@ -27,6 +25,9 @@
 //   log_origin:       lost size:u64 | generation:u32 | 0^4 | first 16 B of the lost root
 //   log_key_rotation: an Ed25519 public key; `field` is its kid, `transform` 0: it signs from now
 //                     on, 1: it does not any more
+//
+// The end of a whole retention day (retention_end): object := retention class:u16 | day:u16 | 1 |
+// 0^11. Zero, with field and pseudonym, where one value ended by itself.
 //
 // DO NOT CHANGE: entries are hashed into the log.
 
@@ -89,6 +90,15 @@ void cite(const LogOrigin& origin, Entry& entry) noexcept;
 // nullopt unless `entry` is a log_origin.
 [[nodiscard]] std::optional<LogOrigin> cited_origin(const Entry& entry) noexcept;
 
+// All values of this retention class and day (since 2020-01-01) lost their key.
+struct EndedDay {
+    std::uint16_t retention_class = 0;
+    std::uint16_t day = 0;
+};
+void cite(const EndedDay& ended, Entry& entry) noexcept;
+// nullopt unless `entry` is the end of a whole day.
+[[nodiscard]] std::optional<EndedDay> cited_day(const Entry& entry) noexcept;
+
 // From this entry on checkpoints are signed by this key too, or by this key no longer.
 struct LogKeyRotation {
     std::uint16_t kid = 0;
@@ -104,10 +114,6 @@ void cite(const LogKeyRotation& rotation, Entry& entry) noexcept;
 
 // The pseudonym of the person with this K_aud in the person's entry number `n`.
 [[nodiscard]] ByteArray<16> pseudonym_of(const crypto::SubKey& audit_key, std::uint64_t n) noexcept;
-
-// What the end of a retention day names.
-[[nodiscard]] ByteArray<16> retention_object(std::uint16_t retention_class,
-                                             std::uint16_t day) noexcept;
 
 // Appends the entry's canonical bytes.
 void encode(const Entry& entry, Bytes& out);
