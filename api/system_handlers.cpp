@@ -21,6 +21,7 @@ void write_keeper(JsonWriter& json, const keys::KeeperStatus& keeper) {
         .member("id", crypto::hex_encode(keeper.id))
         .member("public_key", crypto::hex_encode(keeper.public_key))
         .member("class", {&cell_class, 1})
+        .member("state", keys::name_of(keeper.state))
         .key("online")
         .boolean(keeper.online)
         .key("epoch")
@@ -28,40 +29,6 @@ void write_keeper(JsonWriter& json, const keys::KeeperStatus& keeper) {
         .member("seal", keeper.seal)
         .member("trouble", keeper.trouble)
         .end_object();
-}
-
-std::vector<std::string> warnings_of(const VaultStatus& status) {
-    std::vector<std::string> warnings;
-    const auto& keepers = status.plane.keepers;
-    if (shares_device(status.plane)) {
-        warnings.emplace_back(
-            "TWO KEEPERS SHARE A DEVICE: when it dies, every key is gone and with it everything "
-            "that is stored; move one keeper to another device");
-    }
-    for (const auto& keeper : keepers) {
-        if (!keeper.online) warnings.emplace_back("a keeper is offline: erasures wait for it");
-        if (keeper.cell_class == keys::CellClass::besteffort) {
-            warnings.emplace_back(
-                "a keeper's file system cannot overwrite in place: receipts say class B");
-        }
-        if (keeper.seal == "keyfile") {
-            warnings.emplace_back(
-                "a keeper is sealed by a key file: whoever reads it and the cell has all keys");
-        }
-    }
-    if (status.damaged_rows > 0) {
-        warnings.emplace_back(
-            "stored rows are damaged: restore a backup, and check it first with a drill");
-    }
-    if (status.rolled_back) {
-        warnings.emplace_back(
-            "an older copy of the data is served: what was revoked since stays revoked, what was "
-            "stored since is missing");
-    }
-    std::ranges::sort(warnings);
-    const auto repeated = std::ranges::unique(warnings);
-    warnings.erase(repeated.begin(), repeated.end());
-    return warnings;
 }
 
 std::uint64_t resident_bytes() {
@@ -185,11 +152,15 @@ void handle_status(const CallPtr& call) {
         .integer(status.plane.term)
         .member("key_plane_hash", crypto::hex_encode(status.plane.hash));
     json.key("keepers").begin_array();
-    for (const auto& keeper : status.plane.keepers) write_keeper(json, keeper);
+    for (const auto& keeper : status.plane.keepers) {
+        if (keeper.state != keys::KeeperState::expelled) write_keeper(json, keeper);
+    }
     json.end_array();
     json.key("erasures_waiting").integer(std::uint64_t{status.erasures_waiting});
     json.key("damaged_rows").integer(std::uint64_t{status.damaged_rows});
     json.key("revocations_waiting").integer(std::uint64_t{status.plane.waiting});
+    json.key("scrub");
+    write_scrub(json, status.plane.scrub);
     json.key("audit_entries").integer(status.log_size);
     json.key("index")
         .begin_object()

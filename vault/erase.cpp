@@ -289,7 +289,9 @@ ReceiptKeys Vault::receipt_keys() const {
 std::vector<keys::KeeperId> Vault::missing_keepers() const {
     std::vector<keys::KeeperId> missing;
     for (const keys::KeeperStatus& keeper : core_->plane->status().keepers) {
-        if (!keeper.online && keeper.id != keys::KeeperId{}) missing.push_back(keeper.id);
+        const bool is_registered = keeper.state == keys::KeeperState::active ||
+                                   keeper.state == keys::KeeperState::joining;
+        if (!keeper.online && is_registered) missing.push_back(keeper.id);
     }
     return missing;
 }
