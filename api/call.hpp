@@ -1,7 +1,6 @@
 #pragma once
 
 #include <array>
-#include <ctime>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -13,6 +12,7 @@
 #include "api/problem.hpp"
 #include "api/router.hpp"
 #include "api/service.hpp"
+#include "vault/time_text.hpp"
 #include "vault/vault.hpp"
 
 // One request on its way through a handler, and what handlers share. Internal to api/.
@@ -63,8 +63,6 @@ void write_error(JsonWriter& json, Refusal refusal);
 // its type.
 [[nodiscard]] std::optional<ConsentInput> read_consent(
     JsonValue value, std::initializer_list<std::string_view> members);
-// "2026-11-22T18:00:00Z"
-[[nodiscard]] std::string time_text(Timestamp time);
 
 // ---- Handlers, one per operation. They answer through the call.
 void handle_put_subject(const CallPtr& call);
@@ -82,6 +80,7 @@ void handle_run_retention(const CallPtr& call);
 void handle_cut_off_recipient(const CallPtr& call);
 void handle_cut_off_region(const CallPtr& call);
 void handle_exit_tenant(const CallPtr& call);
+void handle_receipt_keys(const CallPtr& call);
 void handle_get_policy(const CallPtr& call);
 void handle_get_policy_version(const CallPtr& call);
 void handle_lint_policy(const CallPtr& call);

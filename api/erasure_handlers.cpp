@@ -4,6 +4,7 @@
 #include "api/call.hpp"
 #include "api/deadline.hpp"
 #include "crypto/encoding.hpp"
+#include "vault/receipt_json.hpp"
 
 // Erasure objects and receipts: API 3, KEYS 5.5.
 
@@ -29,63 +30,24 @@ void hex_member(JsonWriter& json, std::string_view name, ByteView bytes) {
     json.member(name, crypto::hex_encode(bytes));
 }
 
-void write_acknowledgement(JsonWriter& json, const keys::Acknowledgement& ack) {
-    const char cell_class = static_cast<char>(ack.cell_class);
-    json.begin_object();
-    hex_member(json, "keeper", ack.keeper);
-    hex_member(json, "public_key", ack.public_key);
-    json.member("class", {&cell_class, 1}).key("term").integer(ack.term);
-    json.key("epoch").integer(ack.epoch);
-    hex_member(json, "prev_h", ack.previous_hash);
-    hex_member(json, "h", ack.hash);
-    hex_member(json, "req_root", ack.request_root);
-    hex_member(json, "members", ack.members);
-    hex_member(json, "signature", ack.signature);
-    json.end_object();
-}
-
-void write_chain_row(JsonWriter& json, const keys::ChainRow& row) {
-    json.begin_object().key("epoch").integer(row.epoch).key("term").integer(row.term);
-    hex_member(json, "prev_h", row.previous_hash);
-    hex_member(json, "root_hash", row.root_hash);
-    hex_member(json, "members", row.members);
-    hex_member(json, "req_root", row.request_root);
-    hex_member(json, "h", row.hash);
-    json.end_object();
-}
-
-void write_receipt(JsonWriter& json, const ErasureRow& row) {
-    const keys::Finality& finality = *row.finality;
-    json.begin_object().member("scope", oubliette::name_of(row.scope));
-    hex_member(json, "request_id", row.id);
-    hex_member(json, "commitment", row.commitment);
-    hex_member(json, "r2", row.blind);
-    json.key("epoch").integer(finality.epoch);
-    hex_member(json, "h_before", finality.hash_before);
-    hex_member(json, "h_after", finality.hash_after);
-    json.key("request_index").integer(finality.request_index);
-    json.key("request_count").integer(finality.request_count);
-    json.key("request_proof").begin_array();
-    for (const crypto::Hash& hash : finality.request_proof) json.string(crypto::hex_encode(hash));
-    json.end_array().key("acknowledgements").begin_array();
-    for (const auto& ack : finality.acknowledgements) write_acknowledgement(json, ack);
-    json.end_array().key("chain").begin_array();
-    for (const auto& chain_row : finality.chain) write_chain_row(json, chain_row);
-    json.end_array().key("audit_index").integer(row.audit_index);
-    json.member("irrecoverable_after", time_text(row.finished)).end_object();
-}
-
-void write_erasure(JsonWriter& json, const ErasureRow& row, const ByteArray<32>* opening) {
+// `opening`: r, in the first answer only.
+void write_erasure(JsonWriter& json, const Vault& vault, const ErasureRow& row,
+                   const ByteArray<32>* opening) {
+    // Final for outsiders when the receipt is signed.
+    const bool is_final = has_receipt(row);
     json.begin_object()
         .member("id", erasure_id_text(row.id))
-        .member("state", name_of(row.state))
+        .member("state", name_of(is_final ? ErasureState::final : ErasureState::effective))
         .member("scope", oubliette::name_of(row.scope))
         .member("ground", name_of(row.ground))
         .member("accepted_at", time_text(row.accepted));
     if (opening != nullptr) hex_member(json, "r", *opening);
-    if (row.finality) {
-        json.key("receipt");
-        write_receipt(json, row);
+    if (is_final) {
+        json.key("receipt").raw(receipt_json(vault.receipt_of(row)));
+    } else {
+        json.key("waiting_for").begin_array();
+        for (const auto& keeper : vault.missing_keepers()) json.string(crypto::hex_encode(keeper));
+        json.end_array();
     }
     json.end_object();
 }
@@ -93,8 +55,12 @@ void write_erasure(JsonWriter& json, const ErasureRow& row, const ByteArray<32>*
 void answer_erasure(Call& call, const ErasureRow& row, const ByteArray<32>* opening) {
     WipedBuffer buffer;
     JsonWriter json{buffer};
-    write_erasure(json, row, opening);
-    call.answer(row.state == ErasureState::final ? 200 : 202, buffer);
+    try {
+        write_erasure(json, call.vault, row, opening);
+    } catch (const Fault& fault) {
+        return call.fail(fault);
+    }
+    call.answer(has_receipt(row) ? 200 : 202, buffer);
 }
 
 // Answers once: when the erasure is final, or when the client does not want to wait any longer.
@@ -123,7 +89,8 @@ public:
             const std::scoped_lock lock{mutex_};
             final_ = row;
         }
-        try_answer();
+        // A receipt takes longer to write than the committer has time for.
+        run_after(std::chrono::seconds{0}, [self = shared_from_this()] { self->try_answer(); });
     }
 
 private:
@@ -214,7 +181,14 @@ void handle_get_erasure(const CallPtr& call) {
     if (!row) return call->refuse(row.error());
     WipedBuffer buffer;
     JsonWriter json{buffer};
-    write_erasure(json, *row, nullptr);
+    write_erasure(json, call->vault, *row, nullptr);
+    call->answer(200, buffer);
+}
+
+void handle_receipt_keys(const CallPtr& call) {
+    WipedBuffer buffer;
+    JsonWriter json{buffer};
+    json.raw(receipt_keys_json(call->vault.receipt_keys()));
     call->answer(200, buffer);
 }
 

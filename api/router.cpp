@@ -51,6 +51,7 @@ constexpr std::array kRoutes{
           Operation::cut_off_recipient},
     Route{Method::delete_, "/v1/regions/{region}/key", kKeyOperator, Operation::cut_off_region},
     Route{Method::post, "/v1/tenant/exit", kKeyOperator, Operation::exit_tenant},
+    Route{Method::get, "/v1/receipts/keys", kOpen, Operation::get_receipt_keys},
     Route{Method::get, "/v1/policy", kOpen, Operation::get_policy},
     Route{Method::get, "/v1/policy/versions/{version}", kOpen, Operation::get_policy_version},
     Route{Method::post, "/v1/policy/lint", kPolicyAdmin, Operation::lint_policy},
@@ -252,6 +253,7 @@ std::string_view name_of(Operation operation) noexcept {
     case Operation::cut_off_recipient: return "cut_off_recipient";
     case Operation::cut_off_region: return "cut_off_region";
     case Operation::exit_tenant: return "exit_tenant";
+    case Operation::get_receipt_keys: return "get_receipt_keys";
     case Operation::get_policy: return "get_policy";
     case Operation::get_policy_version: return "get_policy_version";
     case Operation::lint_policy: return "lint_policy";

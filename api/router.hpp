@@ -35,6 +35,7 @@ enum class Operation : std::uint8_t {
     cut_off_recipient,
     cut_off_region,
     exit_tenant,
+    get_receipt_keys,
     get_policy,
     get_policy_version,
     lint_policy,

@@ -36,6 +36,7 @@ void dispatch(const CallPtr& call) {
     case Operation::cut_off_recipient: return handle_cut_off_recipient(call);
     case Operation::cut_off_region: return handle_cut_off_region(call);
     case Operation::exit_tenant: return handle_exit_tenant(call);
+    case Operation::get_receipt_keys: return handle_receipt_keys(call);
     case Operation::get_policy: return handle_get_policy(call);
     case Operation::get_policy_version: return handle_get_policy_version(call);
     case Operation::lint_policy: return handle_lint_policy(call);
@@ -155,15 +156,6 @@ void write_error(JsonWriter& json, Refusal refusal) {
         .key("status")
         .integer(status_of(refusal))
         .end_object();
-}
-
-std::string time_text(Timestamp time) {
-    const std::time_t seconds = time.unix_seconds();
-    std::tm parts{};
-    gmtime_r(&seconds, &parts);
-    std::array<char, 24> text{};
-    const std::size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
-    return {text.data(), size};
 }
 
 }  // namespace oubliette::api

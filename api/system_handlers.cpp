@@ -33,11 +33,10 @@ void write_keeper(JsonWriter& json, const keys::KeeperStatus& keeper) {
 std::vector<std::string> warnings_of(const VaultStatus& status) {
     std::vector<std::string> warnings;
     const auto& keepers = status.plane.keepers;
-    for (std::size_t i = 1; i < keepers.size(); ++i) {
-        if (keepers[i].device != keepers[0].device) continue;
+    if (shares_device(status.plane)) {
         warnings.emplace_back(
-            "two keepers share a device: one dead disk loses every key; move one keeper");
-        break;
+            "TWO KEEPERS SHARE A DEVICE: when it dies, every key is gone and with it everything "
+            "that is stored; move one keeper to another device");
     }
     for (const auto& keeper : keepers) {
         if (!keeper.online) warnings.emplace_back("a keeper is offline: erasures wait for it");

@@ -36,6 +36,23 @@ Hash merkle_root(std::span<const Hash> leaves) {
     return merkle_node(merkle_root(leaves.first(split)), merkle_root(leaves.subspan(split)));
 }
 
+void MerkleFrontier::add(const Hash& leaf) {
+    Hash carry = leaf;
+    for (std::uint64_t bits = size; (bits & 1) != 0; bits >>= 1) {
+        carry = merkle_node(peaks.back(), carry);
+        peaks.pop_back();
+    }
+    peaks.push_back(carry);
+    ++size;
+}
+
+Hash MerkleFrontier::root() const {
+    if (peaks.empty()) return merkle_root({});
+    Hash root = peaks.back();
+    for (std::size_t i = peaks.size() - 1; i-- > 0;) root = merkle_node(peaks[i], root);
+    return root;
+}
+
 std::vector<Hash> merkle_inclusion_proof(std::span<const Hash> leaves, std::size_t index) {
     OBL_ASSERT(index < leaves.size());
     if (leaves.size() == 1) return {};

@@ -15,6 +15,16 @@ namespace oubliette::crypto {
 // Root over leaf hashes; of none: SHA-256("").
 [[nodiscard]] Hash merkle_root(std::span<const Hash> leaves);
 
+// A tree that only grows, of which only one hash per set bit of its size is kept: the roots of its
+// complete subtrees, largest first. Belongs to one thread.
+struct MerkleFrontier {
+    std::uint64_t size = 0;
+    std::vector<Hash> peaks;
+
+    void add(const Hash& leaf);
+    [[nodiscard]] Hash root() const;
+};
+
 // Audit path of leaf `index`, lowest level first. REQUIRES: index < leaves.size().
 [[nodiscard]] std::vector<Hash> merkle_inclusion_proof(std::span<const Hash> leaves,
                                                        std::size_t index);

@@ -21,6 +21,8 @@ enum class Exit : int {
     unreachable = 5,    // no connection, or no trustworthy one
     input = 6,          // a file given to us cannot be used as it is
     not_final = 7,      // accepted, but not final within the time waited
+    not_proven = 8,     // a log does not verify, or not with the one seen before
+    unsound = 9,        // `doctor` found problems
     interrupted = 130,  // SIGINT or SIGTERM; work that can be resumed was recorded
 };
 

@@ -22,13 +22,13 @@ Exit run_init(Options& options) {
     harden_process();
     options.vault.policy_json = read_file(options.policy_file);
     options.vault.accept_besteffort = options.cell_class == "besteffort";
-    const auto keys = make_vault(options.vault);
+    const MadeVault made = make_vault(options.vault);
     if (options.keys_out.empty()) {
         say("these keys are shown once and stored nowhere:");
-        for (const NamedKey& key : keys) print(key.file + " " + key.text);
+        for (const NamedKey& key : made.keys) print(key.file + " " + key.text);
     } else {
-        write_keys(options.keys_out, options.vault.data, keys);
-        say("keys and ca.pem are in " + options.keys_out);
+        write_keys(options.keys_out, options.vault.data, made);
+        say("keys, ca.pem and receipt-keys.json are in " + options.keys_out);
     }
     say("the vault is made; serve it with: oubliette serve --data " + options.vault.data.string());
     return Exit::done;

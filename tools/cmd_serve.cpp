@@ -23,6 +23,10 @@ void warn(const VaultStatus& status) {
             "what was stored since is missing (generation " +
             std::to_string(status.generation) + ")");
     }
+    if (shares_device(status.plane)) {
+        say("WARNING: TWO KEEPERS SHARE A DEVICE: when it dies, every key is gone and with it "
+            "everything that is stored; move one keeper to another device");
+    }
     for (const auto& keeper : status.plane.keepers) {
         if (keeper.online) continue;
         say("WARNING: keeper " + keeper.directory.string() +

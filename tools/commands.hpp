@@ -18,10 +18,12 @@ namespace oubliette::tools {
 
 using Run = std::function<Exit()>;
 
+void add_audit(CLI::App& program, Run& chosen);
 void add_backup(CLI::App& program, Run& chosen);
 void add_client(CLI::App& program, Run& chosen);
 void add_demo(CLI::App& program, Run& chosen);
 void add_detokenize(CLI::App& program, Run& chosen);
+void add_doctor(CLI::App& program, Run& chosen);
 void add_erase(CLI::App& program, Run& chosen);
 void add_forensic(CLI::App& program, Run& chosen);
 void add_init(CLI::App& program, Run& chosen);
@@ -29,6 +31,7 @@ void add_people(CLI::App& program, Run& chosen);
 void add_policy(CLI::App& program, Run& chosen);
 void add_recipient(CLI::App& program, Run& chosen);
 void add_region(CLI::App& program, Run& chosen);
+void add_receipt(CLI::App& program, Run& chosen);
 void add_restore(CLI::App& program, Run& chosen);
 void add_retention(CLI::App& program, Run& chosen);
 void add_serve(CLI::App& program, Run& chosen);

@@ -67,20 +67,20 @@ void DemoPlace::make() {
     wanted.policy_json = policy::example_policy();
     wanted.apps = {"web", "support_desk", "marketing"};
     fs::create_directories(home_ / "keepers");
-    std::vector<NamedKey> keys;
+    MadeVault made;
     try {
-        keys = make_vault(wanted);
+        made = make_vault(wanted);
     } catch (const Fault& fault) {
         if (fault.kind() != FaultKind::configuration) throw;
         wanted.accept_besteffort = true;
-        keys = make_vault(wanted);
+        made = make_vault(wanted);
         is_besteffort_ = true;
         say("WARNING: the file system of " + home_.string() +
             " cannot overwrite in place, so "
             "erasing here is best effort: receipts say class B instead of S. On ext4 or xfs it is "
             "class S: give a directory there with --dir");
     }
-    write_keys(home_ / "keys", data(), keys);
+    write_keys(home_ / "keys", data(), made);
 }
 
 void DemoPlace::serve(const std::string& wanted) {

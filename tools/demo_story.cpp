@@ -299,7 +299,7 @@ private:
             names.insert(entry.path().filename().string());
         }
         check_backup_files(place_.backup(), read_manifest(place_.backup()));
-        return {names == std::set<std::string>{"data.mdb", "manifest.json"},
+        return {names == std::set<std::string>{"data.mdb", "manifest.json", "manifest.sig"},
                 std::to_string(backup.file_count) + " files, " + grouped(backup.size / 1'024) +
                     " KiB over HTTPS in " + watch.text() +
                     ", digests verified; no file of a keeper is among them"};
@@ -310,10 +310,11 @@ private:
         const DemoAnswer answer =
             officer_.post(path_of(erased_) + "/erase", json::object{{"ground", "no_longer_using"}});
         const double seconds = watch.seconds();
-        const DemoAnswer status = operator_.get("/v1/status");
-        const ReceiptCheck check = check_receipt(answer.body, status.body, demo_subject(erased_));
-        return {answer.status == 200 && check.is_good,
-                "final after " + seconds_text(seconds) + ": " + check.fact};
+        const DemoAnswer keys = operator_.get("/v1/receipts/keys");
+        const ReceiptJudgement judgement = judge_receipt(
+            json::serialize(answer.body), json::serialize(keys.body), demo_subject(erased_));
+        return {answer.status == 200 && judgement.is_good,
+                "final after " + seconds_text(seconds) + ": " + judgement.fact};
     }
 
     Outcome gone() {

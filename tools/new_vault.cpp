@@ -59,7 +59,7 @@ std::vector<Enrolment> enrolments(const NewVault& wanted, const policy::Document
 
 }  // namespace
 
-std::vector<NamedKey> make_vault(const NewVault& wanted) {
+MadeVault make_vault(const NewVault& wanted) {
     if (fs::exists(wanted.data / "vault.json")) {
         throw CommandError(Exit::input,
                            wanted.data.string() + " holds a vault already; choose another --data");
@@ -78,7 +78,7 @@ std::vector<NamedKey> make_vault(const NewVault& wanted) {
     for (const Enrolment& enrolment : list) clients.push_back(enrolment.client);
 
     const keys::SealSecret seal = keys::read_seal_secret(config.seal, true);
-    const auto api_keys =
+    const auto made =
         Vault::init(vault_options(data, config), seal, wanted.policy_json, clients, SystemClock{});
     fs::create_directories(data / "tls");
     fs::permissions(data / "tls", fs::perms::owner_all);
@@ -87,25 +87,26 @@ std::vector<NamedKey> make_vault(const NewVault& wanted) {
     config.key = data / "tls/server.key";
     write_vault_config(data, config);
 
-    std::vector<NamedKey> named;
+    MadeVault named{{}, receipt_keys_json(made.receipt_keys)};
     for (std::size_t i = 0; i < list.size(); ++i) {
-        const api::ApiKeyText text{api_keys[i].client, api_keys[i].key,
-                                   crypto::SecretBytes{api_keys[i].secret.expose()}};
-        named.push_back({list[i].file, std::string{text_of(api::format_api_key(text).expose())}});
+        const ApiKey& key = made.api_keys[i];
+        const api::ApiKeyText text{key.client, key.key, crypto::SecretBytes{key.secret.expose()}};
+        named.keys.push_back(
+            {list[i].file, std::string{text_of(api::format_api_key(text).expose())}});
     }
     return named;
 }
 
-void write_keys(const fs::path& directory, const fs::path& data,
-                const std::vector<NamedKey>& keys) {
+void write_keys(const fs::path& directory, const fs::path& data, const MadeVault& made) {
     std::error_code error;
     fs::create_directories(directory, error);
     if (error) {
         throw CommandError(Exit::input, directory.string() + " cannot be made: " + error.message());
     }
-    for (const NamedKey& key : keys) {
+    for (const NamedKey& key : made.keys) {
         replace_file((directory / key.file).string(), key.text + "\n", 0600);
     }
+    replace_file((directory / "receipt-keys.json").string(), made.receipt_keys + "\n", 0644);
     replace_file((directory / "ca.pem").string(), read_file((data / "tls/ca.pem").string()), 0644);
 }
 

@@ -27,12 +27,17 @@ struct NamedKey {
     std::string text;  // "obk_..."
 };
 
-// Makes it and returns the keys, in the order app(s), privacy_officer, key_operator, policy_admin,
-// auditor. Nothing is left behind when it throws. Throws CommandError, Fault.
-[[nodiscard]] std::vector<NamedKey> make_vault(const NewVault& wanted);
+struct MadeVault {
+    std::vector<NamedKey> keys;  // app(s), privacy_officer, key_operator, policy_admin, auditor
+    std::string receipt_keys;    // key file of vault/receipt_check.hpp
+};
 
-// Writes each key and a newline (0600) and a copy of ca.pem. Throws CommandError.
+// Nothing is left behind when it throws. Throws CommandError, Fault.
+[[nodiscard]] MadeVault make_vault(const NewVault& wanted);
+
+// Writes each key and a newline (0600), receipt-keys.json and a copy of ca.pem. Throws
+// CommandError.
 void write_keys(const std::filesystem::path& directory, const std::filesystem::path& data,
-                const std::vector<NamedKey>& keys);
+                const MadeVault& made);
 
 }  // namespace oubliette::tools

@@ -24,6 +24,7 @@ void add_verbs(CLI::App& program, Run& chosen) {
     add_restore(program, chosen);
     add_forensic(program, chosen);
     add_status(program, chosen);
+    add_doctor(program, chosen);
     // Those who use it.
     add_tokenize(program, chosen);
     add_detokenize(program, chosen);
@@ -35,6 +36,8 @@ void add_verbs(CLI::App& program, Run& chosen) {
     add_region(program, chosen);
     add_retention(program, chosen);
     add_tenant(program, chosen);
+    add_audit(program, chosen);
+    add_receipt(program, chosen);
     // To try it.
     add_demo(program, chosen);
     add_people(program, chosen);

@@ -1,3 +1,4 @@
+#include "vault/backup_signature.hpp"
 #include "vault/core.hpp"
 #include "vault/tables.hpp"
 
@@ -180,6 +181,11 @@ void Vault::backup_to(const std::filesystem::path& directory) {
     core_->record_state();  // what the keepers know is then not older than the copy
     core_->store->copy_to(directory);
     write_manifest(directory, describe_backup(directory, core_->now(), core_->backup_settings));
+    const keys::Derived leaf = core_->plane->derive(backup_sign_path());
+    if (leaf.state != keys::NodeState::whole) {
+        throw Fault{FaultKind::corrupt, "the key that signs backups cannot be derived"};
+    }
+    sign_backup(directory, backup_signing_key(leaf));
 }
 
 }  // namespace oubliette

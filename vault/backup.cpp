@@ -1,16 +1,17 @@
 #include "vault/backup.hpp"
 
 #include <algorithm>
-#include <ctime>
 #include <fstream>
 
 #include <nlohmann/json.hpp>
 
 #include "crypto/encoding.hpp"
+#include "crypto/patient_memory.hpp"
 #include "vault/audit/audit_log.hpp"
 #include "vault/keys/durable_file.hpp"
 #include "vault/meta_rows.hpp"
 #include "vault/tables.hpp"
+#include "vault/time_text.hpp"
 
 namespace oubliette {
 namespace {
@@ -66,23 +67,6 @@ keys::StateRecord state_of(const store::ReadView& view) {
     return state;
 }
 
-std::string time_text(Timestamp time) {
-    const std::time_t seconds = time.unix_seconds();
-    std::tm parts{};
-    gmtime_r(&seconds, &parts);
-    std::array<char, 24> text{};
-    return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
-}
-
-// 0 for a text that is no time: it is for people to read, nothing depends on it.
-Timestamp parse_time(const std::string& text) {
-    std::tm parts{};
-    if (::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts) == nullptr) return {};
-    const std::time_t seconds = ::timegm(&parts);
-    if (seconds < kOurEpoch) return {};
-    return {static_cast<std::uint32_t>(seconds - kOurEpoch)};
-}
-
 template <std::size_t N>
 ByteArray<N> read_hex(const Json& object, const char* name) {
     const auto bytes = crypto::hex_decode(object.at(name).get<std::string>());
@@ -98,7 +82,7 @@ BackupManifest decode(const Json& json) {
     manifest.state.sequence = json.at("sequence").get<std::uint64_t>();
     manifest.state.log_size = json.at("log_size").get<std::uint64_t>();
     manifest.state.log_root = read_hex<32>(json, "log_root");
-    manifest.created = parse_time(json.at("created").get<std::string>());
+    manifest.created = parse_time_text(json.at("created").get<std::string>()).value_or(Timestamp{});
     const Json& settings = json.at("settings");
     manifest.settings.listen = settings.at("listen").get<std::string>();
     manifest.settings.accept_besteffort =
@@ -136,6 +120,7 @@ BackupManifest describe_backup(const fs::path& directory, Timestamp now,
 }
 
 void write_manifest(const fs::path& directory, const BackupManifest& manifest) {
+    const crypto::PatientMemory patient;  // nlohmann::json allocates in its destructor
     Json json{{"format", kBackupFormat},
               {"storage_format", kDataFormat},
               {"vault", crypto::hex_encode(manifest.vault)},
@@ -158,6 +143,7 @@ void write_manifest(const fs::path& directory, const BackupManifest& manifest) {
 }
 
 BackupManifest read_manifest(const fs::path& directory) {
+    const crypto::PatientMemory patient;  // nlohmann::json allocates in its destructor
     if (!fs::is_directory(directory)) {
         refuse(directory.string() + " is no directory; name the one `oubliette backup` wrote");
     }

@@ -18,9 +18,10 @@
 //                       "created":"2026-11-22T10:00:00Z",
 //                       "settings":{"listen":"127.0.0.1:8443", "cell_class":"software"},
 //                       "files":[{"name":"data.mdb", "size":BYTES, "sha256":HEX}]}
+//   DIR/manifest.sig   the vault's signature over manifest.json: backup_signature.hpp
 //   DIR/INCOMPLETE     only while it is being written: such a DIR is no backup
 //
-// The digests find damage and mixed-up files, not forgery. Members that are not known are ignored
+// The digests find damage and mixed-up files, the signature what others made. Members that are not known are ignored
 // in format 1; a change that an older program must not ignore is a new format.
 
 namespace oubliette {

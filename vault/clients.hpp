@@ -23,7 +23,9 @@
 //                count x (key number:u16 | verifier:32)
 //   verifier := BLAKE2b-256(key = subkey kApiKeyVerifier of leaf(api_key, recipient, key number),
 //               secret): the keyed hash is stored, never the key
-//   associated data as in people/records.hpp, type client, local = client number
+//   box: under subkey kClientRow of leaf(client, recipient, client number), context `system`
+//   associated data as in people/records.hpp, type client, local = client number, field and item 0,
+//   with the header of format 1 and zeros behind the suite (no header is stored)
 //
 // Names of clients are the operator's words, not personal data.
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "crypto/assert.hpp"
+#include "crypto/patient_memory.hpp"
 
 namespace oubliette {
 namespace {
@@ -126,6 +127,8 @@ std::vector<Committer::Entry> Committer::take_group() {
 }
 
 void Committer::serve() {
+    // Between a commit and its Done nothing may fail, and a Done cannot be told twice.
+    const crypto::PatientMemory patient;
     for (;;) {
         std::vector<Entry> group = take_group();
         if (group.empty()) return;  // only when stopping

@@ -106,6 +106,7 @@ void Core::start(const VaultOptions& options) {
     clients = std::make_unique<Clients>(*plane, tenant);
     policies = std::make_unique<Policies>(*plane, tenant);
     start_committer(options.audit_wait);
+    record_term();
     resume_revocations();
     {
         const auto view = store->read();
@@ -115,6 +116,7 @@ void Core::start(const VaultOptions& options) {
     }
     rebuild_index(options.index_threads);
     write_state_record();  // the log's head is signed before anybody asks for it
+    receipts_->start();
     house_ = std::thread([this] { keep_house(); });
     retention = std::make_unique<Retention>(*this);
     retention->start();
@@ -127,6 +129,7 @@ void Core::stop() noexcept {
     if (retention) retention->stop();  // it waits for the plane
     plane->stop();                     // no more callbacks into the committer
     if (tiles_) tiles_->stop();
+    if (receipts_) receipts_->stop();
     if (committer_) committer_->stop();
 }
 
@@ -216,6 +219,16 @@ void Core::start_committer(std::chrono::milliseconds audit_wait) {
     tiles_ = std::make_unique<TileBuilder>(*store, *committer_, [this] { return log_->size(); });
 }
 
+void Core::record_term() {
+    term_ = plane->status().term;
+    committer_->run([this](store::WriteView& view) {
+        Bytes row;
+        ByteWriter{row}.le64(term_);
+        view.put(Tables::kMeta, bytes_of(MetaRow::kTerm), row);
+    });
+    receipts_ = std::make_unique<ReceiptIssuer>(*committer_, [this] { return sign_log_head(); });
+}
+
 void Core::resume_revocations() {
     std::vector<QueueRow> rows = read_queue(*store->read());
     // What a keeper remembers and this copy of the data does not: it happened, so it is recorded.
@@ -226,7 +239,7 @@ void Core::resume_revocations() {
         committer_->run([&](store::WriteView& view) {
             view.use_reserve();
             write_queued(view, rows.back());
-            if (!has_receipt(revocation.scope) || read_erasure(view, revocation.id)) return;
+            if (!gets_receipt(revocation.scope) || read_erasure(view, revocation.id)) return;
             ErasureRow erasure;
             erasure.id = revocation.id;
             erasure.scope = revocation.scope;
@@ -234,6 +247,7 @@ void Core::resume_revocations() {
             erasure.accepted = now();
             erasure.commitment = revocation.opening_commitment;
             erasure.blind = revocation.blind;
+            erasure.addresses = revocation.addresses;
             write_erasure(view, erasure);
         });
     }

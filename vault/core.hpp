@@ -19,6 +19,7 @@
 #include "vault/people/people.hpp"
 #include "vault/people/subject_index.hpp"
 #include "vault/policies.hpp"
+#include "vault/receipt_issuer.hpp"
 #include "vault/tile_builder.hpp"
 #include "vault/vault.hpp"
 
@@ -51,6 +52,10 @@ struct IndexEntry {
     people::SubjectIndex::Fingerprint fingerprint = 0;
     keys::SubjectNumber number;
 };
+
+// What outsiders pin of the vault with this plane.
+[[nodiscard]] ReceiptKeys receipt_keys_of(const keys::KeyPlane& plane,
+                                          const LogPublisher& publisher);
 
 class Core;
 class Retention;
@@ -140,7 +145,6 @@ public:
         committer_->submit(std::move(work), std::move(done));
     }
     void append_entry(store::WriteView& view, PendingEntry& entry) { append(view, entry); }
-    [[nodiscard]] std::uint64_t next_audit_index() const noexcept { return log_->next_index(); }
 
     // Runs `work` in a transaction and waits. REQUIRES: not on the committer's thread; no snapshot
     // is held on this one. Throws what the work or the commit throws.
@@ -216,6 +220,11 @@ private:
 
     void finish_revocation(const std::shared_ptr<Revoking>& revoking,
                            const keys::Finality& finality);
+    void record_final(store::WriteView& view, const keys::RequestId& id,
+                      const keys::Finality& finality);
+    void forget_later(const keys::RequestId& id);
+    [[nodiscard]] ReceiptIssuer::Head sign_log_head();
+    void record_term();
     void remove_rows_later(keys::SubjectNumber number);
 
     void keep_house();
@@ -232,6 +241,7 @@ private:
     std::uint64_t next_number_ = 0;
     std::uint64_t lease_end_ = 0;
 
+    std::uint64_t term_ = 0;  // of this start: only its process makes erasures final
     std::uint32_t generation_ = 0;
     bool rolled_back_ = false;
     std::mutex record_mutex_;  // one writer of the state record at a time
@@ -255,6 +265,7 @@ private:
     std::unique_ptr<Committer> committer_;
     std::unique_ptr<DisclosureWatch> disclosures_;
     std::unique_ptr<TileBuilder> tiles_;
+    std::unique_ptr<ReceiptIssuer> receipts_;
 };
 
 }  // namespace oubliette

@@ -5,6 +5,7 @@
 
 #include "crypto/ggm.hpp"
 #include "vault/audit/audit_log.hpp"
+#include "vault/backup_signature.hpp"
 #include "vault/drill_keys.hpp"
 #include "vault/erasure_rows.hpp"
 #include "vault/people/rows.hpp"
@@ -267,6 +268,17 @@ private:
     std::uint64_t looked_at_ = 0;
 };
 
+// Before the database is opened: a file with foreign bytes in its pages may crash who reads it.
+void check_signature(const std::filesystem::path& backup, DrillKeys& keys) {
+    const std::vector<Derived> leaf = keys.ask({backup_sign_path()});
+    if (leaf.front().state != NodeState::whole) {
+        throw Fault{FaultKind::corrupt,
+                    "the keepers cannot derive the key that signs backups; start the server with "
+                    "all keepers, which repairs them"};
+    }
+    check_backup_signature(backup, backup_signing_key(leaf.front()).public_key());
+}
+
 }  // namespace
 
 DrillReport run_drill(const DrillOptions& options, const keys::SealSecret& seal) {
@@ -274,9 +286,10 @@ DrillReport run_drill(const DrillOptions& options, const keys::SealSecret& seal)
     DrillReport report;
     report.manifest = read_manifest(options.backup);
     check_backup_files(options.backup, report.manifest);
-    const auto store = open_backup_store(options.backup, report.manifest);
     DrillKeys keys{options.keepers, seal, report.manifest.vault, report.keepers_unusable};
     report.keepers = keys.opened();
+    check_signature(options.backup, keys);
+    const auto store = open_backup_store(options.backup, report.manifest);
     {
         const auto view = store->read();
         Drill{options, *view, keys, report}.run();

@@ -59,8 +59,8 @@ struct DrillOptions {
 
 // Throws Fault{configuration} with the remedy: no backup in `backup`, of a newer format, none of
 // the keepers opens, keepers of another vault; Fault{sealed}: wrong seal secret; Fault{corrupt}:
-// the backup's files are not what its manifest says, or keepers hold different keys;
-// Fault{storage}.
+// the backup's files are not what its manifest says, the manifest is not signed by this vault, or
+// keepers hold different keys; Fault{storage}.
 [[nodiscard]] DrillReport run_drill(const DrillOptions& options, const keys::SealSecret& seal);
 
 }  // namespace oubliette

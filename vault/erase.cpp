@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <set>
 
+#include "vault/audit/proofs.hpp"
 #include "vault/core.hpp"
 #include "vault/tables.hpp"
 
@@ -107,6 +108,9 @@ void add_superseded(Writing& writing, std::vector<keys::Path>& paths, const keys
 void accept(Writing& writing, const Caller& caller, std::string_view subject, Ground ground,
             ErasureWork& outcome) {
     keys::Revocation& revocation = outcome.revoking.row.revocation;
+    std::ranges::sort(revocation.addresses);
+    const auto repeated = std::ranges::unique(revocation.addresses);
+    revocation.addresses.erase(repeated.begin(), repeated.end());
     crypto::random_bytes(revocation.id);
     crypto::random_bytes(revocation.blind);
     crypto::random_bytes(outcome.answer.opening);
@@ -122,7 +126,7 @@ void accept(Writing& writing, const Caller& caller, std::string_view subject, Gr
     row.accepted = writing.now;
     row.commitment = revocation.opening_commitment;
     row.blind = revocation.blind;
-    row.audit_index = writing.core.next_audit_index();
+    row.addresses = revocation.addresses;
     write_erasure(writing.view, row);
     // The entry of an erasure names nobody: its request id leads to the receipt.
     const bool is_field = revocation.scope == keys::RevocationScope::field;
@@ -266,9 +270,35 @@ void Vault::delete_field(const Caller& caller, std::string_view subject, std::st
     });
 }
 
+Receipt Vault::receipt_of(const ErasureRow& row) const {
+    OBL_ASSERT(has_receipt(row));
+    Receipt receipt{core_->plane->vault_id(), row, {}};
+    const auto head = log_head_of(receipt.vault, *row.log);
+    const auto view = core_->store->read();
+    if (!head || row.log->index >= head->size || head->size > core_->log_size()) {
+        throw Fault{FaultKind::corrupt, "the receipt of an erasure is damaged"};
+    }
+    receipt.log_proof = audit::inclusion_proof(*view, row.log->index, head->size);
+    return receipt;
+}
+
+ReceiptKeys Vault::receipt_keys() const {
+    return receipt_keys_of(*core_->plane, *core_->publisher);
+}
+
+std::vector<keys::KeeperId> Vault::missing_keepers() const {
+    std::vector<keys::KeeperId> missing;
+    for (const keys::KeeperStatus& keeper : core_->plane->status().keepers) {
+        if (!keeper.online && keeper.id != keys::KeeperId{}) missing.push_back(keeper.id);
+    }
+    return missing;
+}
+
 Result<ErasureRow> Vault::find_erasure(const Caller& caller, const keys::RequestId& id) {
     const auto gate = core_->policies->current();
-    if (!gate || !may_erase(*gate, caller)) return Refusal::role_denied;
+    // A receipt names nobody: auditors may read every one.
+    const bool may_read = caller.has(Role::auditor) || (gate && may_erase(*gate, caller));
+    if (!may_read) return Refusal::role_denied;
     auto row = core_->find_erasure(id);
     if (!row) return Refusal::not_found;
     return std::move(*row);

@@ -12,6 +12,7 @@ namespace {
 constexpr std::uint8_t kFormat = 1;
 constexpr std::string_view kIdPrefix = "er_";
 constexpr std::size_t kPieceSize = 60'000;  // bytes
+constexpr std::uint32_t kMinute = 60;       // seconds
 
 struct GroundName {
     Ground ground;
@@ -86,6 +87,7 @@ void encode_finality(ByteWriter& out, const keys::Finality& finality) {
     for (const auto& ack : finality.acknowledgements) encode_acknowledgement(out, ack);
     out.le32(static_cast<std::uint32_t>(finality.chain.size()));
     for (const auto& row : finality.chain) encode_chain_row(out, row);
+    out.le32(static_cast<std::uint32_t>(finality.members.size())).bytes(finality.members);
 }
 
 keys::Finality decode_finality(ByteReader& in) {
@@ -104,7 +106,40 @@ keys::Finality decode_finality(ByteReader& in) {
     for (std::size_t n = in.le32(); n > 0 && in.ok(); --n) {
         finality.chain.push_back(decode_chain_row(in));
     }
+    const ByteView members = in.bytes(in.le32());
+    finality.members.assign(members.begin(), members.end());
     return finality;
+}
+
+void encode_log_record(ByteWriter& out, const LogRecord& log) {
+    out.le64(log.index).bytes(log.entry).u8(static_cast<std::uint8_t>(log.keys.size()));
+    for (const crypto::PublicKey& key : log.keys) out.bytes(key);
+    out.le16(static_cast<std::uint16_t>(log.checkpoint.size())).bytes(bytes_of(log.checkpoint));
+}
+
+LogRecord decode_log_record(ByteReader& in) {
+    LogRecord log;
+    log.index = in.le64();
+    log.entry = in.array<audit::kEntrySize>();
+    for (std::size_t n = in.u8(); n > 0 && in.ok(); --n) log.keys.push_back(in.array<32>());
+    log.checkpoint = text_of(in.bytes(in.le16()));
+    return log;
+}
+
+void encode_addresses(ByteWriter& out, const std::vector<keys::Path>& addresses) {
+    out.le32(static_cast<std::uint32_t>(addresses.size()));
+    for (const keys::Path& path : addresses) out.bytes(path.encode());
+}
+
+// nullopt for a path that is not one.
+std::optional<std::vector<keys::Path>> decode_addresses(ByteReader& in) {
+    std::vector<keys::Path> addresses;
+    for (std::size_t n = in.le32(); n > 0; --n) {
+        keys::Path path;
+        if (!keys::Path::decode(in.bytes(11), &path)) return std::nullopt;
+        addresses.push_back(path);
+    }
+    return addresses;
 }
 
 bool is_scope(std::uint8_t number) noexcept {
@@ -193,7 +228,7 @@ std::string_view name_of(keys::RevocationScope scope) noexcept {
     return "subject";
 }
 
-bool has_receipt(keys::RevocationScope scope) noexcept {
+bool gets_receipt(keys::RevocationScope scope) noexcept {
     switch (scope) {
     case keys::RevocationScope::subject:
     case keys::RevocationScope::field:
@@ -221,11 +256,16 @@ std::string_view name_of(Ground ground) noexcept {
     return found == kGrounds.end() ? "other" : found->name;
 }
 
+Timestamp irrecoverable_after(const LogRecord& log) noexcept {
+    const auto entry = audit::decode_entry(log.entry);
+    return entry ? Timestamp{entry->time.seconds + kMinute} : Timestamp{};
+}
+
 crypto::Hash commitment_of(const ByteArray<32>& opening, std::string_view external_id) noexcept {
     return crypto::sha256({bytes_of("obl/rcpt/1"), opening, bytes_of(external_id)});
 }
 
-Bytes encode(const ErasureRow& row) {
+Bytes encode_body(const ErasureRow& row) {
     OBL_ASSERT((row.state == ErasureState::final) == row.finality.has_value());
     Bytes out;
     ByteWriter writer{out};
@@ -235,11 +275,18 @@ Bytes encode(const ErasureRow& row) {
         .u8(0)
         .le16(static_cast<std::uint16_t>(row.ground))
         .le32(row.accepted.seconds)
-        .le32(row.finished.seconds)
         .bytes(row.commitment)
-        .bytes(row.blind)
-        .le64(row.audit_index);
+        .bytes(row.blind);
+    encode_addresses(writer, row.addresses);
     if (row.finality) encode_finality(writer, *row.finality);
+    return out;
+}
+
+Bytes encode(const ErasureRow& row) {
+    OBL_ASSERT(row.finality.has_value() == row.log.has_value());
+    Bytes out = encode_body(row);
+    ByteWriter writer{out};
+    if (row.log) encode_log_record(writer, *row.log);
     return out;
 }
 
@@ -256,13 +303,15 @@ std::optional<ErasureRow> decode_erasure_row(const keys::RequestId& id, ByteView
     const std::uint16_t ground = in.le16();
     row.ground = static_cast<Ground>(ground);
     row.accepted.seconds = in.le32();
-    row.finished.seconds = in.le32();
     row.commitment = in.array<32>();
     row.blind = in.array<32>();
-    row.audit_index = in.le64();
+    auto addresses = decode_addresses(in);
+    if (!addresses) return std::nullopt;
+    row.addresses = std::move(*addresses);
     if (row.state == ErasureState::final) {
         row.finality = decode_finality(in);
-        row.finality->irrecoverable_after = row.finished;
+        row.log = decode_log_record(in);
+        row.finality->irrecoverable_after = irrecoverable_after(*row.log);
     }
     const bool is_known = format == kFormat && is_scope(scope) && is_ground(ground) &&
                           (state == 1 || state == 2) && reserved == 0;
@@ -279,9 +328,8 @@ Bytes encode(const QueueRow& row) {
         .le16(revocation.ground)
         .le32(row.due.seconds)
         .bytes(revocation.opening_commitment)
-        .bytes(revocation.blind)
-        .le32(static_cast<std::uint32_t>(revocation.addresses.size()));
-    for (const keys::Path& path : revocation.addresses) writer.bytes(path.encode());
+        .bytes(revocation.blind);
+    encode_addresses(writer, revocation.addresses);
     return out;
 }
 
@@ -296,12 +344,9 @@ std::optional<QueueRow> decode_queue_row(const keys::RequestId& id, ByteView val
     row.due.seconds = in.le32();
     row.revocation.opening_commitment = in.array<32>();
     row.revocation.blind = in.array<32>();
-    for (std::size_t n = in.le32(); n > 0; --n) {
-        keys::Path path;
-        if (!keys::Path::decode(in.bytes(11), &path)) return std::nullopt;
-        row.revocation.addresses.push_back(path);
-    }
-    if (!in.finished() || format != kFormat || !is_scope(scope)) return std::nullopt;
+    auto addresses = decode_addresses(in);
+    if (!addresses || !in.finished() || format != kFormat || !is_scope(scope)) return std::nullopt;
+    row.revocation.addresses = std::move(*addresses);
     return row;
 }
 

@@ -4,21 +4,24 @@
 #include <string>
 
 #include "crypto/byte_io.hpp"
+#include "vault/audit/entry.hpp"
 #include "vault/clock.hpp"
 #include "vault/function_ref.hpp"
 #include "vault/keys/key_plane.hpp"
 #include "vault/store/store.hpp"
 
 // What the data plane remembers of erasures, and of every revocation that is not final yet. No
-// external id, no value; a subject number only while the revocation waits.
+// external id and no value; the person only as the address of the keys that died.
 //
 //   tables erasures and queue: request id:16 | piece:u16be -> at most 60,000 bytes of the row: the
 //     receipt of an erasure that waited for a keeper has 176 bytes for each epoch meanwhile
-//     erasure := format:u8 = 1 | scope:u8 | state:u8 | 0 | ground:u16 | accepted:u32 | final:u32 |
-//                commitment C:32 | blind r2:32 | audit index:u64 | finality (only when final)
+//     erasure := body | log record (only when final)
+//     body := format:u8 = 1 | scope:u8 | state:u8 | 0 | ground:u16 | accepted:u32 |
+//                commitment C:32 | blind r2:32 | n:u32 | n x path 11 | finality (only when final)
 //     finality := epoch:u64 | hash before:32 | hash after:32 | request index:u64 |
 //                 request count:u64 | n:u32 | n x proof hash:32 | n:u32 | n x acknowledgement |
-//                 n:u32 | n x chain row
+//                 n:u32 | n x chain row | n:u32 | n bytes of member list (keys/records.hpp)
+//     log record := index:u64 | entry 52 | n:u8 | n x public key 32 | size:u16 | checkpoint
 //     acknowledgement := keeper:16 | public key:32 | class:u8 | term:u64 | epoch:u64 | prev_h:32 |
 //                 h:32 | request root:32 | members:32 | signature:64
 //     chain row := epoch:u64 | term:u64 | prev_h:32 | H(root slot):32 | members:32 |
@@ -36,7 +39,7 @@ enum class ErasureState : std::uint8_t { effective = 1, final = 2 };
 [[nodiscard]] std::string_view name_of(ErasureState state) noexcept;
 [[nodiscard]] std::string_view name_of(keys::RevocationScope scope) noexcept;
 // True if somebody asked for it and gets a receipt: an erasure row is kept for ever.
-[[nodiscard]] bool has_receipt(keys::RevocationScope scope) noexcept;
+[[nodiscard]] bool gets_receipt(keys::RevocationScope scope) noexcept;
 
 // Why a person asked (seed policy 5.2); an unknown ground is `other`, never refused.
 enum class Ground : std::uint16_t {
@@ -54,20 +57,35 @@ enum class Ground : std::uint16_t {
 [[nodiscard]] crypto::Hash commitment_of(const ByteArray<32>& opening,
                                          std::string_view external_id) noexcept;
 
+// Where the log says that an erasure is final, and the signed head of the log at that commit. The
+// keys that signed stand beside it: a receipt stays the same when the log's key is rotated.
+struct LogRecord {
+    std::uint64_t index = 0;  // of the entry
+    ByteArray<audit::kEntrySize> entry{};
+    std::vector<crypto::PublicKey> keys;  // in the order of the checkpoint's signatures
+    std::string checkpoint;
+};
+
+// The end of the minute that the entry names: what was erased was gone by then.
+[[nodiscard]] Timestamp irrecoverable_after(const LogRecord& log) noexcept;
+
 struct ErasureRow {
     keys::RequestId id{};
     keys::RevocationScope scope = keys::RevocationScope::subject;
     ErasureState state = ErasureState::effective;
     Ground ground = Ground::other;
     Timestamp accepted;
-    Timestamp finished;
     crypto::Hash commitment{};
     ByteArray<32> blind{};
-    std::uint64_t audit_index = 0;
+    std::vector<keys::Path> addresses;
     std::optional<keys::Finality> finality;
+    std::optional<LogRecord> log;
 };
 
+// Everything but the log record: what the entry in the log binds (receipt.hpp).
 // REQUIRES: `finality` is set exactly when the state is final.
+[[nodiscard]] Bytes encode_body(const ErasureRow& row);
+// REQUIRES: `finality` and `log` are set exactly when the state is final.
 [[nodiscard]] Bytes encode(const ErasureRow& row);
 [[nodiscard]] std::optional<ErasureRow> decode_erasure_row(const keys::RequestId& id,
                                                            ByteView value);

@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <exception>
 #include <thread>
 
+#include "crypto/patient_memory.hpp"
 #include "vault/core.hpp"
 #include "vault/tables.hpp"
 
@@ -23,21 +25,22 @@ void Core::rebuild_index(unsigned thread_count) {
         plane->read_register({keys::RegisterKind::person_lease, tenant, 0, 0});
     const std::uint64_t threads = std::max(1U, thread_count);
     const std::uint64_t share = end / threads + 1;
-    std::vector<std::thread> workers;
     std::mutex mutex;
-    std::optional<Fault> failed;
-    for (std::uint64_t i = 0; i < threads; ++i) {
-        workers.emplace_back([this, i, share, end, &mutex, &failed] {
-            try {
-                index_range({std::min(i * share, end)}, {std::min((i + 1) * share, end)});
-            } catch (const Fault& fault) {
-                const std::scoped_lock lock{mutex};
-                failed.emplace(fault);
-            }
-        });
+    std::exception_ptr failed;
+    {
+        std::vector<std::jthread> workers;  // joined also when one more cannot be started
+        for (std::uint64_t i = 0; i < threads; ++i) {
+            workers.emplace_back([this, i, share, end, &mutex, &failed] {
+                try {
+                    index_range({std::min(i * share, end)}, {std::min((i + 1) * share, end)});
+                } catch (...) {
+                    const std::scoped_lock lock{mutex};
+                    failed = std::current_exception();
+                }
+            });
+        }
     }
-    for (std::thread& worker : workers) worker.join();
-    if (failed) throw Fault{*failed};
+    if (failed) std::rethrow_exception(failed);
 }
 
 void Core::index_range(keys::SubjectNumber from, keys::SubjectNumber to) {
@@ -81,6 +84,7 @@ bool Core::index_row(ByteView key, ByteView value) {
 // ---- Every second --------------------------------------------------------------------------
 
 void Core::keep_house() {
+    const crypto::PatientMemory patient;
     for (unsigned tick = 1; !stopping_; ++tick) {
         {
             std::unique_lock lock{house_mutex_};

@@ -254,6 +254,7 @@ Policies::Draft Policies::check(std::string_view json, std::string_view tenant, 
     if (first) return draft;
     const std::uint64_t floor = plane_.read_register(floor_key(tenant_));
     const bool is_lost = !is_current(newest_mark(), floor);
+    // What was published once is not judged again.
     if (is_lost && mark_of(*draft.document) == floor) return draft;
     const auto before = newest_document();
     if (before) draft.newest = before->head.version;

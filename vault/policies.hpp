@@ -17,8 +17,8 @@
 // The history of published policies and the numbers behind their names. Versions are immutable;
 // the one in force is the highest whose effective date has come. Thread-safe.
 //
-//   table policies: version:u16be | part:u16be -> part 0: published:u32 | sha-256:32 | text...,
-//                   other parts: text...  (parts of at most 60,000 bytes)
+//   table policies: version:u16be | part:u16be -> part 0: published:u32 | SHA-256 of the whole
+//                   text:32 | text..., other parts: text...  (parts of at most 60,000 bytes)
 //   table names: kind:u8 | name -> id:u16
 //
 // Ids are never used again: the next one is a register of the keepers, which no restore lowers. So

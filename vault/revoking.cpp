@@ -2,6 +2,7 @@
 #include <future>
 
 #include "vault/core.hpp"
+#include "vault/receipt.hpp"
 #include "vault/tables.hpp"
 
 // The way of every revocation after its queue row is committed (KEYS 4.6, 6.1): the key plane
@@ -26,7 +27,7 @@ bool touches_shared_leaves(const keys::Revocation& revocation) noexcept {
 void Core::revoke(Revoking revoking, std::function<void(const Fault*)> recorded) {
     const auto shared = std::make_shared<Revoking>(std::move(revoking));
     const keys::Revocation& revocation = shared->row.revocation;
-    if (has_receipt(revocation.scope)) ++erasures_waiting_;
+    if (gets_receipt(revocation.scope)) ++erasures_waiting_;
     // A person's hot row still says "granted" in every older copy of the data, and only a rollback
     // that is noticed makes it be rebuilt: so the keepers learn of this commit before the answer.
     const bool needs_state = revocation.scope == keys::RevocationScope::consent;
@@ -66,40 +67,71 @@ void Core::finish_revocation(const std::shared_ptr<Revoking>& revoking,
     for (const IndexEntry& entry : revoking->index_entries) {
         index.remove(entry.field, entry.fingerprint, entry.number);
     }
-    const auto finished = std::make_shared<std::optional<ErasureRow>>();
-    const auto work = [this, revoking, finality, finished](store::WriteView& view) {
-        const keys::Revocation& revocation = revoking->row.revocation;
+    const bool is_erasure = gets_receipt(revoking->row.revocation.scope);
+    const auto work = [this, revoking, finality, is_erasure](store::WriteView& view) {
         view.use_reserve();
-        remove_queued(view, revocation.id);
-        if (!has_receipt(revocation.scope)) return;
-        auto erasure = read_erasure(view, revocation.id);
-        if (!erasure) throw Fault{FaultKind::corrupt, "an erasure's row is missing"};
-        if (erasure->state == ErasureState::final) return;  // told again after a start
-        erasure->state = ErasureState::final;
-        erasure->finished = now();
-        erasure->finality = finality;
-        erasure->finality->irrecoverable_after = erasure->finished;
-        write_erasure(view, *erasure);
-        PendingEntry entry;
-        entry.entry.action = audit::Action::erase_final;
-        entry.entry.time = now();
-        entry.entry.object = revocation.id;
-        append(view, entry);
-        *finished = std::move(erasure);
+        if (is_erasure) return record_final(view, revoking->row.revocation.id, finality);
+        remove_queued(view, revoking->row.revocation.id);
     };
-    committer_->submit(work, [this, revoking, finished](const Fault* fault) {
+    committer_->submit(work, [this, revoking, is_erasure](const Fault* fault) {
         // Not durable: keepers go on remembering, and the next start runs this again.
         if (fault != nullptr) return;
-        if (has_receipt(revoking->row.revocation.scope)) --erasures_waiting_;
-        {
-            // Together once a second: each time costs a flush on every keeper.
-            const std::scoped_lock lock{forget_mutex_};
-            to_forget_.push_back(revoking->row.revocation.id);
-        }
-        if (revoking->on_final && *finished) revoking->on_final(**finished);
         if (revoking->subject) remove_rows_later(*revoking->subject);
         if (revoking->remove_rows) remove_in_parts(revoking->remove_rows);
+        const keys::RequestId id = revoking->row.revocation.id;
+        if (!is_erasure) return forget_later(id);
+        receipts_->add(id, [this, revoking](const ErasureRow& row) {
+            --erasures_waiting_;
+            forget_later(row.id);
+            if (revoking->on_final) revoking->on_final(row);
+        });
     });
+}
+
+// L5 of KEYS 6.1: hashes, acknowledgements, final and the receipt's leaf in one transaction. The
+// queue row stays until the receipt is signed.
+void Core::record_final(store::WriteView& view, const keys::RequestId& id,
+                        const keys::Finality& finality) {
+    const auto term = view.get(Tables::kMeta, bytes_of(MetaRow::kTerm));
+    if (!term || ByteReader{*term}.le64() != term_) {
+        throw Fault{FaultKind::conflict, "another process leads this vault; stop one of them"};
+    }
+    auto erasure = read_erasure(view, id);
+    if (!erasure) throw Fault{FaultKind::corrupt, "an erasure's row is missing"};
+    if (erasure->state == ErasureState::final) return;  // told again after a start
+    erasure->state = ErasureState::final;
+    erasure->finality = finality;
+    const audit::Entry entry = receipt_entry(plane->vault_id(), *erasure, now());
+    Bytes encoded;
+    audit::encode(entry, encoded);
+    erasure->log.emplace().index = log_->next_index();
+    erasure->log->entry = ByteReader{encoded}.array<audit::kEntrySize>();
+    log_->append(entry);
+    write_erasure(view, *erasure);
+}
+
+// Together once a second: each time costs a flush on every keeper.
+void Core::forget_later(const keys::RequestId& id) {
+    const std::scoped_lock lock{forget_mutex_};
+    to_forget_.push_back(id);
+}
+
+// What the keepers know by now is signed: a head that they do not know could be followed by
+// another history (log_publisher.hpp).
+ReceiptIssuer::Head Core::sign_log_head() {
+    write_state_record();
+    const auto head = publisher->head();
+    OBL_ASSERT(head != nullptr);
+    ReceiptIssuer::Head signed_head{{}, head->note};
+    for (const audit::VerifierKey& key : publisher->verifier_keys()) {
+        const auto opened = audit::open_checkpoint(head->note, {&key, 1});
+        // A rotation between the two: a receipt must name exactly the keys that signed it.
+        if (!std::holds_alternative<audit::Checkpoint>(opened)) {
+            throw Fault{FaultKind::conflict, "the log's key is being rotated"};
+        }
+        signed_head.keys.push_back(key.key);
+    }
+    return signed_head;
 }
 
 // The rows of an erased person are unreadable already; removing them only frees room.

@@ -137,6 +137,16 @@ std::vector<ApiKey> create_data_plane(const VaultOptions& options, keys::KeyPlan
 
 }  // namespace
 
+ReceiptKeys receipt_keys_of(const keys::KeyPlane& plane, const LogPublisher& publisher) {
+    ReceiptKeys keys;
+    keys.vault = plane.vault_id();
+    for (const keys::KeeperStatus& keeper : plane.status().keepers) {
+        if (keeper.id != keys::KeeperId{}) keys.keepers[keeper.id] = keeper.public_key;
+    }
+    keys.log = publisher.verifier_keys();
+    return keys;
+}
+
 Vault::Vault(std::unique_ptr<Core> core) : core_(std::move(core)) {}
 Vault::~Vault() = default;
 
@@ -145,9 +155,9 @@ std::unique_ptr<Vault> Vault::open(const VaultOptions& options, const keys::Seal
     return std::unique_ptr<Vault>{new Vault{std::make_unique<Core>(options, seal, clock)}};
 }
 
-std::vector<ApiKey> Vault::init(const VaultOptions& options, const keys::SealSecret& seal,
-                                std::string_view policy_json, const std::vector<NewClient>& clients,
-                                const Clock& clock) {
+Vault::Made Vault::init(const VaultOptions& options, const keys::SealSecret& seal,
+                        std::string_view policy_json, const std::vector<NewClient>& clients,
+                        const Clock& clock) {
     const auto outcome = policy::parse_document(policy_json);
     std::vector<policy::Finding> findings = outcome.findings;
     if (outcome.document) {
@@ -178,10 +188,14 @@ std::vector<ApiKey> Vault::init(const VaultOptions& options, const keys::SealSec
     keys::PlaneOptions unfinished = options.plane;
     unfinished.finish_init = true;
     const auto plane = keys::KeyPlane::open(unfinished, seal, clock);
-    auto api_keys = create_data_plane(options, *plane, outcome.document, clients, clock.now());
+    Made made;
+    made.api_keys = create_data_plane(options, *plane, outcome.document, clients, clock.now());
+    LogPublisher publisher{*plane, 0};
+    publisher.load_keys(0);
+    made.receipt_keys = receipt_keys_of(*plane, publisher);
     plane->confirm_ready();
     undo.keep();
-    return api_keys;
+    return made;
 }
 
 VaultStatus Core::status() const {

@@ -19,6 +19,7 @@
 #include "vault/policy/gate.hpp"
 #include "vault/policy/transform.hpp"
 #include "vault/policy/value.hpp"
+#include "vault/receipt_check.hpp"
 #include "vault/retention_report.hpp"
 #include "vault/store/store.hpp"
 #include "vault/tokens/pointer_token.hpp"
@@ -214,13 +215,17 @@ struct VaultOptions {
 
 class Vault {
 public:
-    // Creates keepers and data plane, publishes `policy_json` as the first version, enrols
-    // `clients`, returns their keys in order. Nothing is left behind when it throws.
+    struct Made {
+        std::vector<ApiKey> api_keys;  // of the clients, in order
+        ReceiptKeys receipt_keys;      // public: for whoever will check a receipt
+    };
+    // Creates keepers and data plane, publishes `policy_json` as the first version and enrols
+    // `clients`. Nothing is left behind when it throws.
     // Throws Fault{configuration} (findings of the policy in the text), and what KeyPlane::init
     // throws.
-    static std::vector<ApiKey> init(const VaultOptions& options, const keys::SealSecret& seal,
-                                    std::string_view policy_json,
-                                    const std::vector<NewClient>& clients, const Clock& clock);
+    static Made init(const VaultOptions& options, const keys::SealSecret& seal,
+                     std::string_view policy_json, const std::vector<NewClient>& clients,
+                     const Clock& clock);
 
     // Opens everything, finishes what a crash left, rebuilds the search index, loads the 410 set.
     // An older copy of the data plane is accepted as a new generation: nothing revoked comes back.
@@ -247,14 +252,20 @@ public:
     void list_consents(const Caller& caller, std::string_view subject,
                        Done<std::vector<ConsentRecord>> done);
 
-    // ---- Erasure. `on_final` (may be empty) runs when all keepers acknowledged and the receipt
-    // is durable.
+    // ---- Erasure. `on_final` (may be empty) runs when all keepers acknowledged and the signed
+    // receipt is durable.
     void erase(const Caller& caller, std::string_view subject, std::string_view ground,
                Done<ErasureAnswer> done, std::function<void(const ErasureRow&)> on_final);
     void delete_field(const Caller& caller, std::string_view subject, std::string_view field,
                       std::string_view purpose, Done<ErasureAnswer> done,
                       std::function<void(const ErasureRow&)> on_final);
     [[nodiscard]] Result<ErasureRow> find_erasure(const Caller& caller, const keys::RequestId& id);
+    // The same bytes each time. REQUIRES: has_receipt(row). Throws Fault{corrupt}.
+    [[nodiscard]] Receipt receipt_of(const ErasureRow& row) const;
+    // What outsiders need to check receipts of this vault.
+    [[nodiscard]] ReceiptKeys receipt_keys() const;
+    // Registered keepers that are not reachable: erasures are not final without them.
+    [[nodiscard]] std::vector<keys::KeeperId> missing_keepers() const;
 
     // ---- Groups of keys that die at once.
     // Sweeps what has ended, as the vault does by itself (vault/retention.hpp); a dry run only
@@ -326,8 +337,8 @@ public:
     // ---- System.
     [[nodiscard]] VaultStatus status() const;
     [[nodiscard]] bool ready() const;
-    // A compacted copy of the data plane and its manifest (vault/backup.hpp) in `directory`, which
-    // must exist and be empty; never a cell.
+    // A compacted copy of the data plane and its signed manifest (vault/backup.hpp) in `directory`,
+    // which must exist and be empty; never a cell.
     void backup_to(const std::filesystem::path& directory);
 
 private:

@@ -422,6 +422,34 @@ class BadStarts(WithVault):
             vault.stop()
 
 
+class Doctor(WithVault):
+    def test_it_examines_a_vault_beside_its_server_and_without_one(self):
+        # The vaults of these tests have their key file beside the keepers: that is a problem.
+        doctor = ["doctor", "--data", self.vault.data]
+        for is_running in (True, False):
+            with self.subTest(is_running=is_running):
+                plain = PROGRAM.run(*doctor)
+                self.assertEqual(plain.code, 8, plain.err)
+                self.assertIn(b"PROBLEM seal", plain.out)
+                found = PROGRAM.run(*doctor, "--json")
+                self.assertEqual(found.code, 8, found.err)
+                answer = json.loads(found.out)
+                problems = [f for f in answer["findings"] if f["level"] == "PROBLEM"]
+                self.assertEqual([f["check"] for f in problems], ["seal"])
+                self.assertEqual(answer["problems"], 1)
+                self.assertTrue(problems[0]["remedy"])
+                server, = [f["fact"] for f in answer["findings"] if f["check"] == "server"]
+                self.assertEqual("runs as process" in server, is_running)
+            if is_running:
+                self.vault.stop()
+        self.vault.start()
+
+    def test_no_vault(self):
+        done = PROGRAM.run("doctor", "--data", self.home / "nothing")
+        self.assertEqual(done.code, 8)
+        self.assertIn(b"oubliette init", done.out)
+
+
 class Tables(WithVault):
     MAPS = ("--map", "real_name=real_name", "--map", "mobile=mobile", "--map", "email=email",
             "--map", "address=address")

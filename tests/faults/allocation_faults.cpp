@@ -3,6 +3,8 @@
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
+#include <cstring>
+#include <dlfcn.h>
 
 namespace oubliette::faults {
 namespace {
@@ -22,6 +24,13 @@ bool can_fail_allocations() noexcept {
 #else
 bool can_fail_allocations() noexcept {
     return true;
+}
+
+// glibc ends the process when it cannot register the destructors of a thread's objects, and no
+// program can prevent that: its own calloc never fails here.
+bool is_in_libc(const void* address) noexcept {
+    Dl_info info{};
+    return ::dladdr(address, &info) != 0 && std::strstr(info.dli_fname, "/libc.so") != nullptr;
 }
 
 bool must_fail_allocation() noexcept {
@@ -71,7 +80,9 @@ void* malloc(std::size_t size) {
     return oubliette::faults::must_fail_allocation() ? nullptr : __libc_malloc(size);
 }
 void* calloc(std::size_t count, std::size_t size) {
-    return oubliette::faults::must_fail_allocation() ? nullptr : __libc_calloc(count, size);
+    const bool must_fail = oubliette::faults::must_fail_allocation() &&
+                           !oubliette::faults::is_in_libc(__builtin_return_address(0));
+    return must_fail ? nullptr : __libc_calloc(count, size);
 }
 void* realloc(void* block, std::size_t size) {
     return oubliette::faults::must_fail_allocation() ? nullptr : __libc_realloc(block, size);

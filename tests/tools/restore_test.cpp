@@ -5,6 +5,8 @@
 
 #include "tests/tools/vault_place.hpp"
 #include "tools/cli.hpp"
+#include "vault/backup_signature.hpp"
+#include "vault/drill_keys.hpp"
 #include "vault/people/records.hpp"
 #include "vault/tables.hpp"
 
@@ -52,6 +54,13 @@ public:
         fs::remove(directory() / "owner.lock");
         write_manifest(directory(),
                        describe_backup(directory(), manifest.created, manifest.settings));
+        sign();
+    }
+    // As the vault does, with the key that its keepers hold.
+    void sign() const {
+        std::vector<std::string> unusable;
+        DrillKeys keys{keepers(), seal(), read_manifest(directory()).vault, unusable};
+        sign_backup(directory(), backup_signing_key(keys.ask({backup_sign_path()}).front()));
     }
     void change_manifest(const std::string& from, const std::string& to) const {
         const std::string file = (directory() / kBackupManifest).string();
@@ -301,7 +310,38 @@ TEST_CASE("restore refuses what is no whole backup of this vault, and leaves not
     }
     SECTION("a manifest of another state") {
         backup.change_manifest("\"log_size\": ", "\"log_size\": 9");
+        backup.sign();
         CHECK_THAT(complaint(options), Contains("two different backups"));
+    }
+    SECTION("a manifest changed by a space") {
+        backup.change_manifest("\"format\": 1", "\"format\":  1");
+        CHECK_THAT(complaint(options), Contains("manifest.sig"));
+    }
+    SECTION("no signature") {
+        fs::remove(backup.directory() / kBackupSignature);
+        CHECK_THAT(complaint(options), Contains("manifest.sig"));
+    }
+    SECTION("a signature with a byte more") {
+        const std::string file = (backup.directory() / kBackupSignature).string();
+        write_text(file, read_text(file) + "\n");
+        CHECK_THAT(complaint(options), Contains("manifest.sig"));
+    }
+    SECTION("data of our own making, with a manifest that fits, signed by somebody else") {
+        backup.change([](store::WriteView& view) {
+            view.put(Tables::kMeta, bytes_of("mine"), bytes_of("mine"));
+        });
+        sign_backup(backup.directory(),
+                    crypto::SigningKey{crypto::Seed{ByteArray<32>{7}}.expose()});
+        CHECK_THAT(complaint(options), Contains("manifest.sig"));
+        backup.sign();
+        CHECK(complaint(options).empty());
+        fs::remove_all(options.data);
+    }
+    SECTION("a signature of another vault") {
+        const Backup other;
+        fs::copy_file(other.directory() / kBackupSignature, backup.directory() / kBackupSignature,
+                      fs::copy_options::overwrite_existing);
+        CHECK_THAT(complaint(options), Contains("manifest.sig"));
     }
     SECTION("keepers of another vault") {
         const VaultPlace other;

@@ -1,10 +1,9 @@
-#include "vault/erasure_rows.hpp"
-
 #include <random>
 
 #include <catch2/catch.hpp>
 
 #include "tests/store/store_fixture.hpp"
+#include "vault/receipt.hpp"
 #include "vault/tables.hpp"
 
 namespace oubliette {
@@ -53,6 +52,18 @@ keys::Finality random_finality(std::mt19937_64& random, std::size_t chain_size) 
     return finality;
 }
 
+LogRecord random_log_record(std::mt19937_64& random, const ErasureRow& row) {
+    LogRecord log;
+    log.index = random();
+    Bytes entry;
+    encode(receipt_entry({}, row, {static_cast<std::uint32_t>(random() % 1'000'000)}), entry);
+    std::ranges::copy(entry, log.entry.begin());
+    log.keys.resize(random() % 3);
+    for (crypto::PublicKey& key : log.keys) fill(key, random);
+    log.checkpoint.assign(random() % 500, 'c');
+    return log;
+}
+
 ErasureRow random_row(std::mt19937_64& random, bool is_final, std::size_t chain_size) {
     ErasureRow row;
     fill(row.id, random);
@@ -61,12 +72,15 @@ ErasureRow random_row(std::mt19937_64& random, bool is_final, std::size_t chain_
     row.accepted.seconds = static_cast<std::uint32_t>(random());
     fill(row.commitment, random);
     fill(row.blind, random);
-    row.audit_index = random();
+    const keys::Path person = keys::person_path(keys::kFirstTenant, {random() % 1'000});
+    for (std::uint32_t item = 0; item < random() % 4; ++item) {
+        row.addresses.push_back(keys::item_path(person, item));
+    }
     if (is_final) {
         row.state = ErasureState::final;
-        row.finished.seconds = static_cast<std::uint32_t>(random());
         row.finality = random_finality(random, chain_size);
-        row.finality->irrecoverable_after = row.finished;
+        row.log = random_log_record(random, row);
+        row.finality->irrecoverable_after = irrecoverable_after(*row.log);
     }
     return row;
 }
@@ -113,9 +127,11 @@ TEST_CASE("erasure rows come back as they were; cut or longer ones are refused")
         REQUIRE(encode(*decoded) == bytes);
         REQUIRE(decoded->id == row.id);
         REQUIRE(decoded->scope == row.scope);
-        REQUIRE(decoded->audit_index == row.audit_index);
+        REQUIRE(decoded->addresses == row.addresses);
         if (row.finality) {
-            REQUIRE(decoded->finality->irrecoverable_after == row.finished);
+            REQUIRE(decoded->log->index == row.log->index);
+            REQUIRE(decoded->log->checkpoint == row.log->checkpoint);
+            REQUIRE(decoded->finality->irrecoverable_after == row.finality->irrecoverable_after);
             REQUIRE(decoded->finality->chain.size() == row.finality->chain.size());
             REQUIRE(decoded->finality->acknowledgements.back().signature ==
                     row.finality->acknowledgements.back().signature);
@@ -150,7 +166,7 @@ TEST_CASE("erasure rows with unknown numbers are refused") {
     ErasureRow final = random_row(random, true, 0);
     final.finality->request_proof.clear();
     Bytes huge = encode(final);
-    const std::size_t count_at = 90 + 8 + 32 + 32 + 8 + 8;
+    const std::size_t count_at = 74 + 4 + 11 * final.addresses.size() + 8 + 32 + 32 + 8 + 8;
     for (std::size_t i = 0; i < 4; ++i) huge[count_at + i] = 0xFF;
     CHECK_FALSE(decode_erasure_row(final.id, huge));
 }

@@ -8,6 +8,7 @@
 #include "vault/clients.hpp"
 #include "vault/erasure_rows.hpp"
 #include "vault/people/boxes.hpp"
+#include "vault/receipt.hpp"
 #include "vault/tokens/pointer_token.hpp"
 
 // The formats of the data plane against answers of an independent program: both directions, so
@@ -300,10 +301,11 @@ TEST_CASE("erasure rows and queue rows") {
         CHECK(static_cast<int>(row->scope) == c["scope"]);
         CHECK(static_cast<int>(row->ground) == c["ground"]);
         CHECK(row->accepted.seconds == c["accepted"]);
-        CHECK(row->finished.seconds == c["final"]);
         CHECK(hex(row->commitment) == c["commitment"]);
         CHECK(hex(row->blind) == c["blind"]);
-        CHECK(row->audit_index == c["audit_index"]);
+        CHECK(row->addresses == std::vector{keys::person_path(
+                                    static_cast<keys::TenantId>(c["tenant"].get<std::uint16_t>()),
+                                    {c["local"].get<std::uint64_t>()})});
         const bool is_final = c["what"] == "final";
         CHECK((row->state == ErasureState::final) == is_final);
         REQUIRE(row->finality.has_value() == is_final);
@@ -317,6 +319,16 @@ TEST_CASE("erasure rows and queue rows") {
         REQUIRE(row->finality->chain.size() == 1);
         CHECK(row->finality->chain[0].epoch == 12);
         CHECK(hex(row->finality->chain[0].hash) == hex(pattern(32, 74)));
+        CHECK(hex(row->finality->members) == hex(pattern(5, 75)));
+        REQUIRE(row->log);
+        CHECK(row->log->index == c["audit_index"]);
+        CHECK(hex(row->log->entry) == c["audit_entry"]);
+        CHECK(row->log->checkpoint == c["checkpoint"]);
+        CHECK(has_receipt(*row) == !row->log->checkpoint.empty());
+        CHECK(row->finality->irrecoverable_after.seconds == c["irrecoverable_after"]);
+        Bytes entry;
+        encode(receipt_entry(array_of<16>(c["vault"]), *row, {118 * 60}), entry);
+        CHECK(hex(entry) == c["audit_entry"]);
     }
     for (const json& c : vectors()["queue"]) {
         QueueRow row;

@@ -65,7 +65,7 @@ TestVault::TestVault(std::string_view policy) {
     options_.tenant = "overseas";
     options_.audit_wait = std::chrono::minutes{1};  // a busy machine must not refuse disclosures
     const auto list = clients();
-    auto keys = Vault::init(options_, test_seal(), policy, list, clock);
+    auto keys = Vault::init(options_, test_seal(), policy, list, clock).api_keys;
     for (std::size_t i = 0; i < list.size(); ++i) {
         keys_[name_of_client(list[i])] = std::move(keys[i]);
     }

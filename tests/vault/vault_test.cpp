@@ -53,7 +53,7 @@ public:
         options_.tenant = "overseas";
         const std::vector<NewClient> clients{
             {"web", "web", {Role::app}}, {"officer", "privacy_office", {Role::privacy_officer}}};
-        keys_ = Vault::init(options_, seal(), policy::example_policy(), clients, clock_);
+        keys_ = Vault::init(options_, seal(), policy::example_policy(), clients, clock_).api_keys;
     }
     [[nodiscard]] std::unique_ptr<Vault> open() const {
         return Vault::open(options_, seal(), clock_);

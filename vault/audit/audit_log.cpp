@@ -55,23 +55,6 @@ Bytes first_key(const store::ReadView& view, std::uint64_t from) {
 
 }  // namespace
 
-void AuditLog::Standing::add(const crypto::Hash& leaf) {
-    crypto::Hash carry = leaf;
-    for (std::uint64_t bits = size; (bits & 1) != 0; bits >>= 1) {
-        carry = crypto::merkle_node(peaks.back(), carry);
-        peaks.pop_back();
-    }
-    peaks.push_back(carry);
-    ++size;
-}
-
-crypto::Hash AuditLog::Standing::root() const {
-    if (peaks.empty()) return crypto::merkle_root({});
-    crypto::Hash root = peaks.back();
-    for (std::size_t i = peaks.size() - 1; i-- > 0;) root = crypto::merkle_node(peaks[i], root);
-    return root;
-}
-
 AuditLog::AuditLog(const store::ReadView& view) {
     if (const auto row = view.get(Tables::kMeta, bytes_of(kLogRow))) {
         ByteReader in{*row};
@@ -153,7 +136,7 @@ std::optional<crypto::Hash> AuditLog::root_at(const store::ReadView& view, std::
 }
 
 bool AuditLog::verify(const store::ReadView& view) {
-    Standing standing;
+    crypto::MerkleFrontier standing;
     bool fits = true;
     view.scan(Tables::kAudit, {}, {}, [&](ByteView key, ByteView value) {
         fits = key.size() == sizeof(std::uint64_t) && value.size() > kRootSize &&

@@ -57,17 +57,10 @@ public:
                              FunctionRef<bool(std::uint64_t index, ByteView entry)> visit);
 
 private:
-    struct Standing {  // a compact Merkle tree: one hash per set bit of size, largest first
-        std::uint64_t size = 0;
-        std::vector<crypto::Hash> peaks;
-        void add(const crypto::Hash& leaf);
-        [[nodiscard]] crypto::Hash root() const;
-    };
-
-    Standing standing_;    // as of the last commit
-    Standing attempt_;     // as of finish(), not committed yet
-    Bytes pending_;        // encoded entries of this transaction
-    crypto::Hash root_{};  // of standing_
+    crypto::MerkleFrontier standing_;  // as of the last commit
+    crypto::MerkleFrontier attempt_;   // as of finish(), not committed yet
+    Bytes pending_;                    // encoded entries of this transaction
+    crypto::Hash root_{};              // of standing_
     crypto::Hash attempt_root_{};
     std::atomic<std::uint64_t> size_{0};
 };

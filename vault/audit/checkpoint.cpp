@@ -151,6 +151,11 @@ std::string sign_checkpoint(const Checkpoint& checkpoint, std::string_view name,
     return note;
 }
 
+std::optional<Checkpoint> parse_checkpoint(std::string_view text) {
+    if (text.size() > kCheckpointSizeMax) return std::nullopt;
+    return parse_head(text);
+}
+
 std::variant<Checkpoint, CheckpointFlaw> open_checkpoint(std::string_view text,
                                                          std::span<const VerifierKey> known) {
     if (text.size() > kCheckpointSizeMax) return CheckpointFlaw::malformed;

@@ -56,6 +56,9 @@ struct VerifierKey {
 [[nodiscard]] std::string sign_checkpoint(const Checkpoint& checkpoint, std::string_view name,
                                           std::span<const crypto::SigningKey* const> keys);
 
+// The head alone, whoever signed it: of a note that was verified before.
+[[nodiscard]] std::optional<Checkpoint> parse_checkpoint(std::string_view text);
+
 enum class CheckpointFlaw : std::uint8_t {
     malformed,      // not one checkpoint in its one spelling
     unknown_key,    // none of the known keys signed it

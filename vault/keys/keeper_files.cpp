@@ -10,6 +10,7 @@
 #include <system_error>
 #include <unistd.h>
 
+#include "crypto/patient_memory.hpp"
 #include "vault/result.hpp"
 
 namespace oubliette::keys {
@@ -69,6 +70,7 @@ void FileLock::unlock() noexcept {
 }
 
 std::vector<unsigned> plane_numbers(const fs::path& keeper) {
+    const crypto::PatientMemory patient;  // libstdc++ 12 makes entries in a noexcept function
     std::vector<unsigned> numbers;
     for (const fs::directory_entry& entry : fs::directory_iterator{keeper}) {
         const std::optional<unsigned> n = plane_number(entry.path().filename().string());

@@ -85,6 +85,7 @@ struct Finality {
     crypto::Hash hash_after{};
     std::vector<Acknowledgement> acknowledgements;  // one per registered keeper
     std::vector<ChainRow> chain;      // rows from `epoch` to the latest acknowledged one
+    Bytes members;                    // member list (records.hpp) as of the last of these rows
     std::uint64_t request_index = 0;  // of the request among those under the request root
     std::uint64_t request_count = 0;
     std::vector<crypto::Hash> request_proof;
@@ -97,9 +98,9 @@ struct Finality {
 enum class RegisterKind : std::uint8_t {
     person_lease = 1,  // next person number never leased yet; key: tenant, 0, 0
     handle_lease = 2,
-    name_id = 3,        // next id of a dictionary; key: tenant, dictionary kind, 0
-    client_number = 4,  // key: tenant, 0, 0
-    api_key_number = 5,
+    name_id = 3,          // next id of a dictionary; key: tenant, dictionary kind, 0
+    client_number = 4,    // highest number given; key: tenant, 0, 0
+    api_key_number = 5,   // the same
     policy_version = 6,   // mark of the newest version (vault/policies.hpp)
     kid = 7,              // key: tenant, system kind, recipient
     next_bank = 8,        // key: tenant, class, 0
@@ -148,6 +149,8 @@ struct PlaneStatus {
     std::vector<KeeperStatus> keepers;
     std::size_t waiting = 0;  // revocations not final yet
 };
+// True if two keepers lie on one file system, so that they are lost together.
+[[nodiscard]] bool shares_device(const PlaneStatus& status);
 
 struct PlaneOptions {
     std::vector<std::filesystem::path> keepers;  // two or more directories

@@ -186,6 +186,7 @@ Finality Leader::finality_of(const Waiting& waiting) const {
     finality.hash_before = waiting.row.previous_hash;
     finality.hash_after = waiting.row.hash;
     finality.chain = chain_of(waiting);
+    finality.members = encode_members(members_);
     for (const auto& [id, ack] : waiting.acks) finality.acknowledgements.push_back(ack);
     finality.request_count = waiting.leaves.size();
     finality.irrecoverable_after = clock_.now();

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "crypto/patient_memory.hpp"
 #include "vault/keys/leader.hpp"
 #include "vault/keys/reconcile.hpp"
 
@@ -22,6 +23,8 @@ std::string key_of(const RequestId& id) {
 }  // namespace
 
 void Leader::run() {
+    // What was submitted must not be dropped on the way, and no callback may be lost.
+    const crypto::PatientMemory patient;
     for (;;) {
         Tasks tasks;
         bool is_last = false;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 #include <sys/stat.h>
 #include <utility>
 
@@ -402,6 +403,13 @@ PlaneStatus Leader::status() const {
         status.epoch = keepers[i]->is_whole() ? keepers[i]->head().epoch : 0;
     }
     return out;
+}
+
+bool shares_device(const PlaneStatus& status) {
+    std::set<std::uint64_t> devices;
+    return std::ranges::any_of(status.keepers, [&devices](const KeeperStatus& keeper) {
+        return keeper.device != 0 && !devices.insert(keeper.device).second;
+    });
 }
 
 void Leader::confirm_ready() {

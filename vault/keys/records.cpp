@@ -446,9 +446,6 @@ std::optional<crypto::SigningKey> open_signing_key(const crypto::Kek& kek,
 
 // ---- Offline check ----
 
-namespace {
-
-// The chain row that an acknowledgement speaks of, if it signs it and nothing else.
 bool acknowledges_chain(const VaultId& vault, const Acknowledgement& ack,
                         const std::vector<ChainRow>& chain) {
     const auto row = std::find_if(chain.begin(), chain.end(), [&](const ChainRow& candidate) {
@@ -458,8 +455,6 @@ bool acknowledges_chain(const VaultId& vault, const Acknowledgement& ack,
            row->members == ack.members && row->term == ack.term &&
            crypto::verify(ack.public_key, acknowledgement_bytes(vault, ack), ack.signature);
 }
-
-}  // namespace
 
 bool verify_finality(const VaultId& vault, const Revocation& revocation, const Finality& finality) {
     const std::vector<ChainRow>& chain = finality.chain;

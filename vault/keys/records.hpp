@@ -107,6 +107,10 @@ struct RequestLeaf {
 [[nodiscard]] crypto::SecretBytes encode_request(const Revocation& revocation);
 [[nodiscard]] std::optional<Revocation> decode_request(const RequestId& id, ByteView encoded);
 
+// True if `ack` is signed by its own public key, and over a row of `chain`.
+[[nodiscard]] bool acknowledges_chain(const VaultId& vault, const Acknowledgement& ack,
+                                      const std::vector<ChainRow>& chain);
+
 // What `revocation` needs to be checked offline: the proof, the chain from its epoch on, and one
 // acknowledgement per keeper whose signature, members and place in the chain fit. Which keepers
 // had to sign is the members hash; the caller compares the ids it trusts.

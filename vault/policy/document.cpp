@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "crypto/patient_memory.hpp"
 #include "vault/policy/document_reader.hpp"
 #include "vault/policy/json_places.hpp"
 #include "vault/policy/policy_reader.hpp"
@@ -84,6 +85,7 @@ ParseOutcome parse_document(std::string_view json) {
         sink.add("POLICY_TOO_LARGE", "", 0, "a policy may have 1 MiB; take texts out");
         return outcome;
     }
+    const crypto::PatientMemory patient;  // nlohmann::json allocates in its destructor
     const JsonParse parse = parse_json(json, kDocumentDepthMax);
     bool readable = true;
     for (const JsonMistake& mistake : parse.mistakes) {
@@ -110,6 +112,7 @@ bool has_errors(const std::vector<Finding>& findings) noexcept {
 
 void add_places(std::string_view json, std::vector<Finding>& findings) {
     if (findings.empty()) return;
+    const crypto::PatientMemory patient;  // nlohmann::json allocates in its destructor
     const JsonParse parse = parse_json(json, kDocumentDepthMax);
     for (Finding& finding : findings) {
         const JsonNode* const node = find_node(parse.root, finding.pointer);

@@ -151,8 +151,9 @@ ThreadReaders& LmdbStore::readers_of_thread() const {
     std::erase_if(thread_cache.entries, [](const ThreadCache::Entry& entry) {
         return entry.readers->is_closed.load(std::memory_order_acquire);
     });
-    thread_cache.entries.push_back({number_, nullptr});
-    thread_cache.entries.back().readers = adopt_readers();
+    // In this order, so that no failure leaves an entry without readers, or readers without one.
+    thread_cache.entries.reserve(thread_cache.entries.size() + 1);
+    thread_cache.entries.push_back({number_, adopt_readers()});
     return *thread_cache.entries.back().readers;
 }
 

@@ -276,21 +276,33 @@ def log_cases():
 def erasure_cases():
     request, start = pattern(16, 33), struct.pack
     commitment, blind = pattern(32, 34), pattern(32, 35)
-    waiting = start("<BBBBHII", 1, 1, 1, 0, 5, 7000, 0) + commitment + blind + start("<Q", 99)
+    person = bytes([54]) + ((TENANT << 42 | 1 << 36 | 0x10203) << (80 - 54)).to_bytes(10, "big")
+    addresses = start("<I", 1) + person
+    waiting = start("<BBBBHI", 1, 1, 1, 0, 5, 7000) + commitment + blind + addresses
     yield {"what": "effective", "id": request.hex(), "scope": 1, "ground": 5, "accepted": 7000,
-           "final": 0, "commitment": commitment.hex(), "blind": blind.hex(), "audit_index": 99,
-           "row": waiting.hex()}
+           "commitment": commitment.hex(), "blind": blind.hex(), "local": 0x10203,
+           "tenant": TENANT, "row": waiting.hex()}
     proof = [pattern(32, 50 + i) for i in range(3)]
     ack = (pattern(16, 60) + pattern(32, 61) + b"S" + start("<QQ", 4, 12) + pattern(32, 62)
            + pattern(32, 63) + pattern(32, 64) + pattern(32, 65) + pattern(64, 66))
     chain = (start("<QQ", 12, 4) + pattern(32, 70) + pattern(32, 71) + pattern(32, 72)
              + pattern(32, 73) + pattern(32, 74))
     finality = (start("<Q", 12) + pattern(32, 80) + pattern(32, 81) + start("<QQ", 1, 5)
-                + start("<I", 3) + b"".join(proof) + start("<I", 1) + ack + start("<I", 1) + chain)
-    final = start("<BBBBHII", 1, 2, 2, 0, 0, 7000, 7060) + commitment + blind + start("<Q", 99)
-    yield {"what": "final", "id": request.hex(), "scope": 2, "ground": 0, "accepted": 7000,
-           "final": 7060, "commitment": commitment.hex(), "blind": blind.hex(), "audit_index": 99,
-           "row": (final + finality).hex()}
+                + start("<I", 3) + b"".join(proof) + start("<I", 1) + ack + start("<I", 1) + chain
+                + start("<I", 5) + pattern(5, 75))
+    body = start("<BBBBHI", 1, 2, 2, 0, 0, 7000) + commitment + blind + addresses + finality
+    # The entry that binds the body, 2020-01-01 plus 118 minutes; then what signs the log's head.
+    vault, checkpoint = pattern(16, 90), b"log\n7\nroot\n\nsignature\n"
+    digest = hashlib.sha256(b"obl/leaf/1" + vault + request + body).digest()[:16]
+    entry = entry_bytes(11, 0, 0, 118, 0, 0, 0, 0, digest, 0, request)
+    for keys, note in (([], b""), ([pattern(32, 91), pattern(32, 92)], checkpoint)):
+        log = (start("<Q", 6) + entry + start("<B", len(keys)) + b"".join(keys)
+               + start("<H", len(note)) + note)
+        yield {"what": "final", "id": request.hex(), "scope": 2, "ground": 0, "accepted": 7000,
+               "commitment": commitment.hex(), "blind": blind.hex(), "local": 0x10203,
+               "tenant": TENANT, "vault": vault.hex(), "irrecoverable_after": 119 * 60,
+               "audit_index": 6, "audit_entry": entry.hex(), "checkpoint": note.decode(),
+               "row": (body + log).hex()}
 
 
 def queue_cases():

@@ -1,0 +1,325 @@
+"""A whole vault: every row of every table opened, explained and checked against the others."""
+
+import itertools
+import pathlib
+import struct
+
+from . import address, people
+from .audit import Log, open_checkpoint
+from .erasures import EFFECTIVE, decode_erasure, decode_queued, join_pieces, verify
+from .keeper import STORE_FILES, Keeper
+from .lmdb_file import LmdbFile
+from .normaliser import normalise
+from .reading import Damaged, check
+from .tables import (META, NAME_KINDS, decode_client, decode_expiry, decode_meta, decode_names,
+                     decode_policies)
+
+TENANT = 1
+TABLES = {"meta", "people", "names", "policies", "clients", "audit", "erasures", "queue", "expiry",
+          "requests", "tiles"}
+FILES = {"vault.json", "store", "tls", "staging"}  # staging: empty but during a backup
+ACTIVE = 2            # status of a member
+SUBSET_ITEMS_MAX = 12  # dead items of one person of which every subset is tried
+
+# Registers (vault/keys/key_plane.hpp): what they count.
+PERSON_LEASE, NAME_ID, CLIENT_NUMBER, POLICY_VERSION, NEXT_BANK, TERM = 1, 3, 4, 6, 8, 9
+REGISTERS = range(1, 15)
+
+# What the log says when an erasure of a scope is accepted.
+SCOPE_ACTIONS = {"subject": "erase_accepted", "field": "delete_field"}
+
+
+class Person:
+    """One person's rows: {people.Place: record}, where a record may be people.Dead."""
+
+    def __init__(self):
+        self.rows = {}
+
+    def of_kind(self, kind):
+        return {place: record for place, record in self.rows.items() if place.kind == kind}
+
+    def only(self, kind):
+        return next(iter(self.of_kind(kind).values()), None)
+
+    @property
+    def external_id(self):
+        return self.only(people.EXTERNAL_ID)
+
+    def values(self, field):
+        """Living values of a field, oldest first."""
+        return [record for place, record in sorted(self.of_kind(people.VALUE_ROW).items())
+                if place.field == field and isinstance(record, people.Value)]
+
+    def markers(self, slot):
+        """Living consents of a slot, oldest first."""
+        return [record for place, record in sorted(self.of_kind(people.MARKER).items())
+                if place.field == slot and isinstance(record, people.Marker)]
+
+
+class Vault:
+    """`damage` lists what does not open or does not fit, `unexplained` what has no meaning. Both
+    are empty for a vault that is whole. Without a keeper that opens, the data is not read."""
+
+    def __init__(self, data, keeper_directories, secret):
+        self.data = pathlib.Path(data)
+        self.damage, self.unexplained = [], []
+        self.people, self.names, self.policies, self.clients = {}, {}, {}, {}
+        self.expiry, self.queue, self.erasures, self.proven = [], {}, {}, {}
+        self.meta = self.log = None
+        self.keepers = [keeper for directory in keeper_directories
+                        if (keeper := self._try(f"keeper {directory.name}", Keeper, directory,
+                                                secret))]
+        self.file = self._try("store", LmdbFile, self.data / "store/data.mdb")
+        if self.keepers and self.file:
+            self.keeper = max(self.keepers, key=lambda keeper: (keeper.head.term,
+                                                                keeper.head.epoch))
+            self.tree = self.keeper.tree
+            self.rows = self.file.tables
+            self._read()
+        for keeper in self.keepers:
+            self.unexplained += keeper.unexplained
+        self._explain_files()
+
+    def close(self):
+        for opened in filter(None, [*self.keepers, self.file]):
+            opened.close()
+
+    def _try(self, what, work, *arguments):
+        """What `work` returns; None, and a line in `damage`, if bytes are not what they should."""
+        try:
+            return work(*arguments)
+        except Damaged as damaged:
+            self.damage.append(f"{what}: {damaged}")
+        except (ValueError, KeyError, IndexError, struct.error) as error:
+            self.damage.append(f"{what}: malformed ({type(error).__name__})")
+        return None
+
+    def _read(self):
+        for table in set(self.rows) - TABLES:
+            self.unexplained += [(table, key) for key in self.rows[table]]
+        self.unexplained += [("meta", key) for key in self.rows["meta"] if key not in META]
+        self.unexplained += [("requests", key) for key in self.rows["requests"]]
+        self.meta = self._try("meta", decode_meta, self.rows["meta"])
+        self.names = self._try("names", decode_names, self.rows["names"]) or {}
+        self.policies = self._try("policies", decode_policies, self.rows["policies"]) or {}
+        if not self.meta or not self.policies:
+            return  # the rest is checked against these
+        self.log = self._try("audit", Log, self.rows["audit"], self.meta.log)
+        for key, row in self.rows["tiles"].items() if self.log else ():
+            self._try("tiles", self.log.check_tile, key, row)
+        self._read_clients()
+        self._read_people()
+        self._read_expiry()
+        self._read_revocations()
+        self._try("keepers", self._check_keepers)
+        self._try("registers", self._check_registers)
+        self._try("names", self._check_names)
+
+    def _read_clients(self):
+        for key, row in self.rows["clients"].items():
+            if found := self._try("clients", decode_client, self.tree, TENANT, key, row):
+                self.clients[found[0]] = found[1]
+
+    # ---- People.
+    def _read_people(self):
+        opener = people.Opener(self.tree)
+        for key, row in self.rows["people"].items():
+            if found := self._try("people", opener.open, key, row):
+                place, record = found
+                self.people.setdefault(place.local, Person()).rows[place] = record
+        for local, person in self.people.items():
+            self._try(f"person {local}", self._check_person, local, person)
+
+    def find(self, external_id):
+        """(number, Person) of a person who is alive; None if there is none."""
+        return next(((local, person) for local, person in self.people.items()
+                     if person.external_id == external_id), None)
+
+    def is_erased(self, local):
+        return self.keeper.is_dead(address.person(TENANT, local))
+
+    def open_checkpoint(self, note):
+        """(generation, size, root) of a signed head of this log."""
+        leaf = self.tree.find(address.system(0, address.AUDIT_SIGN, 0, self.meta.log_kid))
+        check(leaf is not None, "the key of the log is dead")
+        return open_checkpoint(note, self.meta.vault, leaf)
+
+    def field_types(self):
+        """{field number: type} of the newest policy."""
+        fields = self.policies[max(self.policies)].document["fields"]
+        return {self.names["field", name]: rule["type"] for name, rule in fields.items()}
+
+    def _check_person(self, local, person):
+        if self.is_erased(local):
+            return  # its rows wait for removal
+        for kind in (people.PERSON, people.HOT, people.EXTERNAL_ID):
+            check(len(person.of_kind(kind)) == 1, "one of its rows is missing")
+        items = [place.item for place in person.rows
+                 if place.kind in (people.VALUE_ROW, people.MARKER)]
+        check(len(items) == len(set(items)), "an item number is used twice")
+        row = person.only(people.PERSON)
+        if isinstance(row, people.PersonRow):
+            check(all(0 < item < row.next_item for item in items), "an item from the future")
+        for place, value in person.of_kind(people.VALUE_ROW).items():
+            if isinstance(value, people.Value) and value.truth:
+                self._check_truth(place, value)
+
+    def _check_truth(self, place, value):
+        fingerprint, normaliser, kid = value.truth
+        check(normaliser == 1, "an index truth of another normaliser")
+        leaf = self.tree.find(address.system(TENANT, address.INDEX, 0, kid))
+        check(leaf is not None, "an index key is dead")
+        same = normalise(self.field_types()[place.field], value.kind == 2, value.text.decode())
+        check(fingerprint == people.fingerprint(leaf, place.field, same),
+              "an index truth of another value")
+
+    # ---- Days.
+    def _read_expiry(self):
+        self.expiry = [row for key, value in self.rows["expiry"].items()
+                       if (row := self._try("expiry", decode_expiry, key, value))]
+        listed = {(row.retention_class, row.day, row.row_key) for row in self.expiry}
+        stored = set()
+        for key, row in self.rows["people"].items():
+            if found := self._try("people", self._end_of, key, row):
+                stored.add((*found, key))
+        for retention_class, day, _ in stored - listed:
+            self.damage.append(f"expiry: a value of class {retention_class} that ends on day {day} "
+                               "is not listed")
+
+    @staticmethod
+    def _end_of(key, row):
+        """(retention class, day) of a value whose end is known."""
+        if people.decode_key(key).kind != people.VALUE_ROW:
+            return None
+        _, fields, _ = people.split_header(row, "people")
+        known = fields.day not in (address.OPEN_DAY, address.HOLD_DAY)
+        return (fields.retention_class, fields.day) if known else None
+
+    # ---- Revocations.
+    def _read_revocations(self):
+        queue = self._try("queue", join_pieces, self.rows["queue"], "queue") or {}
+        for identity, row in queue.items():
+            if found := self._try("queue", decode_queued, identity, row):
+                self.queue[identity] = found
+                self._try("queue", self._check_queued, found)
+        erasures = self._try("erasures", join_pieces, self.rows["erasures"], "erasures") or {}
+        for identity, row in erasures.items():
+            if found := self._try("erasures", decode_erasure, row):
+                self.erasures[identity] = found
+                self._try("erasures", self._check_erasure, identity, found)
+
+    def _check_queued(self, queued):
+        for where in queued.request.addresses:
+            if where.bits <= address.PERSON_BITS:
+                continue
+            owner = self.people.get(where.slice(18, 36))
+            check(owner is not None, "a key of nobody is to be destroyed")
+            check(all(where != address.item(place.person(), place.item)
+                      for place in owner.rows if place.kind == people.VALUE_ROW),
+                  "a key that a stored value needs is to be destroyed")
+
+    def _check_erasure(self, identity, erasure):
+        check(erasure.scope in SCOPE_ACTIONS, "an erasure of a scope that gets no receipt")
+        if self.log:
+            check(erasure.audit_index < self.log.size, "its log entry is missing")
+            entry = self.log.entries[erasure.audit_index]
+            check((entry.object, entry.action) == (identity, SCOPE_ACTIONS[erasure.scope]),
+                  "its log entry is about something else")
+        if erasure.state == EFFECTIVE:
+            check(identity in self.queue, "not final, and not queued either")
+            return
+        members = {(m.keeper, m.public_key) for m in self.keeper.members if m.status == ACTIVE}
+        self.proven[identity] = verify(identity, erasure, self.meta.vault, members,
+                                       self._dead_candidates)
+
+    def _dead_candidates(self, scope):
+        """Lists of addresses that a final request of this scope may have named. The vault forgets
+        them, so everything dead is offered, and the request root says which it was."""
+        if scope == "subject":
+            for local in range(self.keeper.registers.get((PERSON_LEASE, TENANT, 0, 0), 0)):
+                if self.is_erased(local):
+                    yield [address.person(TENANT, local)]
+            return
+        owners = {}
+        for dead in sorted(self.keeper.dead):
+            if dead.bits > address.PERSON_BITS:
+                owners.setdefault(dead.prefix(address.PERSON_BITS), []).append(dead)
+        for items in owners.values():
+            whole = [leaf for dead in items for leaf in address.leaves_of(dead)]
+            for size in range(1, min(len(whole), SUBSET_ITEMS_MAX) + 1):
+                yield from map(list, itertools.combinations(whole, size))
+
+    # ---- Keepers.
+    def _check_keepers(self):
+        state = self.keeper.state
+        for keeper in self.keepers:
+            check(keeper.name.vault == self.meta.vault, "a keeper of another vault")
+        whole = [k for k in self.keepers if k.head.epoch == self.keeper.head.epoch]
+        for keeper in whole:
+            check(keeper.head == self.keeper.head and keeper.root_slot == self.keeper.root_slot,
+                  "two keepers have two roots for one epoch")
+            check(keeper.rows["pages"] == self.keeper.rows["pages"], "keepers have other pages")
+            check(keeper.registers == self.keeper.registers, "keepers have other registers")
+            check(keeper.state == state, "keepers have other state records")
+        if state is None:
+            return  # a vault that was never served
+        check((self.meta.generation, self.meta.sequence) >= state[:2], "the data is rolled back")
+        if self.log:
+            check(self.log.roots.get(state.log_size) == state.log_root,
+                  "the log never had the root that the keepers remember")
+
+    def _check_registers(self):
+        registers = self.keeper.registers
+        self.unexplained += [("registers", place) for place in registers
+                             if place[0] not in REGISTERS]
+        bank = max(self.people, default=0) >> 24
+        check(bank < registers[NEXT_BANK, TENANT, address.PEOPLE, 0], "a bank that is not open")
+        check(all(local < registers[PERSON_LEASE, TENANT, 0, 0] for local in self.people),
+              "a person's number that was never leased")
+        check(all(client <= registers[CLIENT_NUMBER, TENANT, 0, 0] for client in self.clients),
+              "a client's number that was never given")
+        newest = max(self.policies)
+        mark = newest << 48 | int.from_bytes(self.policies[newest].digest[:6], "big")
+        check(registers[POLICY_VERSION, TENANT, 0, 0] == mark, "the newest policy is another one")
+        check(registers[TERM, 0, 0, 0] >= self.keeper.head.term, "a term that nobody took")
+        for (kind, _), number in self.names.items():
+            check(number < registers[NAME_ID, TENANT, NAME_KINDS[kind], 0],
+                  f"a {kind} has a number that was never given")
+            check(number > 0 or kind == "slot", f"a {kind} has the number of none")
+
+    def _check_names(self):
+        """The names are those of the published policies."""
+        published = set()
+        for policy in self.policies.values():
+            document = policy.document
+            for kind, part in (("field", "fields"), ("purpose", "purposes"), ("slot", "consents"),
+                               ("recipient", "recipients"), ("region", "regions")):
+                published |= {(kind, name) for name in document.get(part, {})}
+            published |= {("category", rule["category"]) for rule in document["fields"].values()}
+            published |= {("slot", f"not_objected.{name}")
+                          for name, rule in document["purposes"].items() if rule.get("objection")}
+        check(set(self.names) == published, "names and policies differ")
+        check(self.meta.tenant == document["policy"]["tenant"], "a policy of another tenant")
+
+    # ---- Files.
+    def _explain_files(self):
+        for path in self.data.rglob("*"):
+            inside = path.relative_to(self.data)
+            known = inside.parts[0] in FILES and inside.parts[:-1] != ("staging",)
+            if inside.parts[0] == "store" and len(inside.parts) > 1:
+                known = len(inside.parts) == 2 and path.name in STORE_FILES
+            if not known:
+                self.unexplained.append(("file", str(inside)))
+
+    # ---- Who an entry is about.
+    def pseudonyms(self):
+        """{pseudonym: number of a person}, of everybody alive."""
+        found = {}
+        for local, person in self.people.items():
+            fixed = self.tree.find(address.fixed(address.person(TENANT, local)))
+            counter = person.only(people.AUDIT_COUNTER)
+            if fixed is None or not isinstance(counter, int):
+                continue
+            for number in range(counter):
+                found[people.pseudonym(fixed, number)] = local
+        return found
