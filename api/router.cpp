@@ -45,13 +45,13 @@ constexpr std::array kRoutes{
           Operation::erase_subject,
           {"purpose"}},
     Route{Method::get, "/v1/erasures/{id}", kErasureReaders, Operation::get_erasure},
+    Route{Method::get, "/v1/receipts/keys", kOpen, Operation::get_receipt_keys},
     Route{Method::post, "/v1/retention/run", kOfficerOrOperator, Operation::run_retention},
     // Who may receive is the policy admin's business, as clients and agreements are.
     Route{Method::delete_, "/v1/recipients/{recipient}/tokens", kPolicyAdmin,
           Operation::cut_off_recipient},
     Route{Method::delete_, "/v1/regions/{region}/key", kKeyOperator, Operation::cut_off_region},
     Route{Method::post, "/v1/tenant/exit", kKeyOperator, Operation::exit_tenant},
-    Route{Method::get, "/v1/receipts/keys", kOpen, Operation::get_receipt_keys},
     Route{Method::get, "/v1/policy", kOpen, Operation::get_policy},
     Route{Method::get, "/v1/policy/versions/{version}", kOpen, Operation::get_policy_version},
     Route{Method::post, "/v1/policy/lint", kPolicyAdmin, Operation::lint_policy},
@@ -249,11 +249,11 @@ std::string_view name_of(Operation operation) noexcept {
     case Operation::list_consents: return "list_consents";
     case Operation::erase_subject: return "erase_subject";
     case Operation::get_erasure: return "get_erasure";
+    case Operation::get_receipt_keys: return "get_receipt_keys";
     case Operation::run_retention: return "run_retention";
     case Operation::cut_off_recipient: return "cut_off_recipient";
     case Operation::cut_off_region: return "cut_off_region";
     case Operation::exit_tenant: return "exit_tenant";
-    case Operation::get_receipt_keys: return "get_receipt_keys";
     case Operation::get_policy: return "get_policy";
     case Operation::get_policy_version: return "get_policy_version";
     case Operation::lint_policy: return "lint_policy";

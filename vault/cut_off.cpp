@@ -117,7 +117,6 @@ void accept(Core& core, store::WriteView& view, const Caller& caller, const CutO
             CutOffWork& work) {
     keys::Revocation& revocation = work.revoking.row.revocation;
     revocation.scope = what.scope;
-    std::ranges::sort(revocation.addresses);
     crypto::random_bytes(revocation.id);
     crypto::random_bytes(revocation.blind);
     crypto::random_bytes(work.answer.opening);
@@ -134,7 +133,7 @@ void accept(Core& core, store::WriteView& view, const Caller& caller, const CutO
     row.accepted = core.now();
     row.commitment = revocation.opening_commitment;
     row.blind = revocation.blind;
-    row.addresses = revocation.addresses;
+    row.addresses = sorted_addresses(revocation);
     write_erasure(view, row);
     work.answer.first = true;
 

@@ -1,5 +1,7 @@
 #include "vault/disclosure_watch.hpp"
 
+#include "crypto/patient_memory.hpp"
+
 namespace oubliette {
 namespace {
 
@@ -52,6 +54,7 @@ std::shared_ptr<DisclosureWatch::Waiting> DisclosureWatch::add(Done done) {
 }
 
 void DisclosureWatch::serve() {
+    const crypto::PatientMemory patient;
     std::unique_lock lock{mutex_};
     while (!is_stopping_) {
         if (waiting_.empty()) {

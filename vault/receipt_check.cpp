@@ -86,64 +86,54 @@ Flaw check_chain(const Receipt& receipt) {
     return {};
 }
 
-constexpr unsigned kTenantBits = 12;
-constexpr unsigned kClassBits = 18;
-constexpr unsigned kRecipientEnd = 38;  // tenant, class, kind, recipient
-
-bool is_below_class(const keys::Path& path, keys::AddressClass address_class) {
-    return path.bits() > kClassBits &&
-           path.slice(kTenantBits, 6) == static_cast<std::uint64_t>(address_class);
+bool is_of(const keys::Path& path, keys::AddressClass address_class) {
+    constexpr unsigned kTenantBits = 12;
+    constexpr unsigned kClassBits = 6;
+    return path.bits() >= kTenantBits + kClassBits &&
+           path.slice(kTenantBits, kClassBits) == static_cast<std::uint64_t>(address_class);
 }
 
-// Keys of one recipient, of any kind.
-bool fits_recipient(const std::vector<keys::Path>& addresses) {
-    return std::ranges::all_of(addresses, [&](const keys::Path& path) {
-        return is_below_class(path, keys::AddressClass::system) && path.bits() > kRecipientEnd &&
-               path.slice(24, 14) == addresses.front().slice(24, 14);
-    });
-}
-
-// The one key of a region, a bank or a tenant.
-bool fits_group(keys::RevocationScope scope, const keys::Path& path) {
+// True if these are the keys of one whole `scope`, or, of a field, some below one person.
+bool fits(keys::RevocationScope scope, const std::vector<keys::Path>& addresses) {
+    constexpr unsigned kTenantBits = 12;
+    constexpr unsigned kKindEnd = 24;  // tenant, class, kind
+    constexpr unsigned kRecipientEnd = 38;
+    constexpr unsigned kBankBits = 30;
+    using keys::AddressClass;
+    using keys::RevocationScope;
+    if (addresses.empty()) return false;
+    const keys::Path& first = addresses.front();
+    const auto is_one = [&](unsigned bits) {
+        return addresses.size() == 1 && first.bits() == bits;
+    };
+    const auto below_one_person = [&](const keys::Path& path) {
+        return path.bits() > keys::kAddressBits &&
+               first.prefix(keys::kAddressBits).is_prefix_of(path);
+    };
+    const auto of_one_recipient = [&](const keys::Path& path) {
+        return is_of(path, AddressClass::system) && path.bits() > kRecipientEnd &&
+               path.slice(kKindEnd, kRecipientEnd - kKindEnd) ==
+                   first.slice(kKindEnd, kRecipientEnd - kKindEnd);
+    };
     switch (scope) {
-    case keys::RevocationScope::region:
-        return is_below_class(path, keys::AddressClass::region) &&
-               path.bits() == keys::kAddressBits;
-    case keys::RevocationScope::bank:
-        return is_below_class(path, keys::AddressClass::people) && path.bits() == keys::kBankBits;
-    case keys::RevocationScope::tenant: return path.bits() == kTenantBits;
-    case keys::RevocationScope::subject:
-    case keys::RevocationScope::field:
-    case keys::RevocationScope::category:
-    case keys::RevocationScope::consent:
-    case keys::RevocationScope::client:
-    case keys::RevocationScope::token_key:
-    case keys::RevocationScope::superseded:
-    case keys::RevocationScope::retention_day:
-    case keys::RevocationScope::recipient: return false;
+    case RevocationScope::subject:
+        return is_one(keys::kAddressBits) && is_of(first, AddressClass::people);
+    case RevocationScope::field:
+    case RevocationScope::category:
+        return first.bits() > keys::kAddressBits && is_of(first, AddressClass::people) &&
+               std::ranges::all_of(addresses, below_one_person);
+    case RevocationScope::region:
+        return is_one(keys::kAddressBits) && is_of(first, AddressClass::region);
+    case RevocationScope::recipient: return std::ranges::all_of(addresses, of_one_recipient);
+    case RevocationScope::bank: return is_one(kBankBits) && is_of(first, AddressClass::people);
+    case RevocationScope::tenant: return is_one(kTenantBits);
+    case RevocationScope::consent:
+    case RevocationScope::client:
+    case RevocationScope::token_key:
+    case RevocationScope::superseded:
+    case RevocationScope::retention_day: break;  // no receipts
     }
     return false;
-}
-
-// The keys of one whole person, some below one person, or a group of keys.
-bool fits(keys::RevocationScope scope, const std::vector<keys::Path>& addresses) {
-    if (addresses.empty()) return false;
-    if (addresses.size() == 1 && fits_group(scope, addresses.front())) return true;
-    // Only the leaf of one kid has a whole address, so the recipient is asked first.
-    if (scope == keys::RevocationScope::recipient) {
-        return addresses.front().bits() > kRecipientEnd && fits_recipient(addresses);
-    }
-    if (addresses.front().bits() < keys::kAddressBits) return false;
-    const keys::Path person = addresses.front().prefix(keys::kAddressBits);
-    const auto address_class = static_cast<keys::AddressClass>(person.slice(12, 6));
-    if (address_class != keys::AddressClass::people) return false;
-    const bool is_person = addresses.size() == 1 && addresses.front() == person;
-    if (scope == keys::RevocationScope::subject) return is_person;
-    const bool is_below =
-        scope == keys::RevocationScope::field || scope == keys::RevocationScope::category;
-    return is_below && std::ranges::all_of(addresses, [&](const keys::Path& path) {
-               return path.bits() > keys::kAddressBits && person.is_prefix_of(path);
-           });
 }
 
 Flaw check_request(const Receipt& receipt) {

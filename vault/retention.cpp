@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "crypto/patient_memory.hpp"
 #include "vault/tables.hpp"
 
 namespace oubliette {
@@ -95,6 +96,7 @@ void Retention::run(const RetentionRequest& request, Done<RetentionReport> done)
 }
 
 void Retention::serve() {
+    const crypto::PatientMemory patient;
     for (;;) {
         std::optional<Waiting> request;
         {

@@ -1,5 +1,6 @@
 #include "vault/tile_builder.hpp"
 
+#include "crypto/patient_memory.hpp"
 #include "vault/audit/tiles.hpp"
 #include "vault/tables.hpp"
 
@@ -31,6 +32,7 @@ void TileBuilder::stop() {
 }
 
 void TileBuilder::serve() {
+    const crypto::PatientMemory patient;
     while (!stopping_) {
         try {
             while (!stopping_ && store_some()) {

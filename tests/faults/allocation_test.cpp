@@ -13,6 +13,8 @@
 namespace oubliette::faults {
 namespace {
 
+constexpr std::uint64_t kPointsPerVerb = 200;
+
 struct Point {
     Verb verb{};
     std::uint64_t at = 0;
@@ -30,6 +32,12 @@ Trouble trouble_of(const Point& point) {
             false};
 }
 
+// All of them in a nightly run (OUBLIETTE_FAULTS_POINTS), evenly chosen ones otherwise.
+std::uint64_t points_per_verb() {
+    const char* const text = std::getenv("OUBLIETTE_FAULTS_POINTS");
+    return text != nullptr ? std::strtoull(text, nullptr, 10) : kPointsPerVerb;
+}
+
 std::vector<Point> points_of(const FaultScene& scene, std::uint64_t count_failing,
                              std::uint64_t points_max) {
     const Room room;
@@ -38,9 +46,9 @@ std::vector<Point> points_of(const FaultScene& scene, std::uint64_t count_failin
         const std::string wrong = scene.run(verb, trouble_of({verb, 0, 0}), room.path());
         INFO(name_of(verb) << " without any fault: " << wrong);
         REQUIRE(wrong.empty());
-        WARN(name_of(verb) << " " << allocations_counted() << " from " << points.size());
         const std::uint64_t count = allocations_counted();
-        const std::uint64_t step = std::max<std::uint64_t>(1, count / points_max);
+        // An odd step: allocations come in pairs, and an even one would miss half.
+        const std::uint64_t step = (count / points_max) | 1U;
         for (std::uint64_t at = 1; at <= count + 10; at += step) {
             points.push_back({verb, at, count_failing});
         }
@@ -51,7 +59,7 @@ std::vector<Point> points_of(const FaultScene& scene, std::uint64_t count_failin
 }  // namespace
 
 TEST_CASE("memory may run out at any allocation of any verb", "[memory]") {
-    const std::uint64_t count_failing = std::getenv("BURST") ? 25 : 1;
+    const std::uint64_t count_failing = GENERATE(std::uint64_t{1}, std::uint64_t{25});
     if (!can_fail_allocations()) {
         WARN("sanitizers have a malloc of their own");
         return;
@@ -60,7 +68,7 @@ TEST_CASE("memory may run out at any allocation of any verb", "[memory]") {
     UnsyncedDisk disk;
     const HookedCalls hooked{disk};
     const FaultScene scene;
-    const std::vector<Point> points = points_of(scene, count_failing, 700);
+    const std::vector<Point> points = points_of(scene, count_failing, points_per_verb());
     Counters reached{1};
     const PoolResult result = run_cases(0, points.size(), process_count(), [&](unsigned) {
         const auto room = std::make_shared<Room>();
@@ -72,8 +80,8 @@ TEST_CASE("memory may run out at any allocation of any verb", "[memory]") {
             return wrong.empty() ? wrong : text_of(point) + ": " + wrong;
         }};
     });
+    INFO(points.size() << " points, " << reached.of(0) << " reached");
     INFO(text_of(result));
-    WARN(points.size() << " points, " << reached.of(0) << " reached");
     CHECK(result.run == points.size());
     CHECK(result.failed == 0);
     CHECK(reached.of(0) > points.size() / 2);

@@ -207,8 +207,8 @@ Image read_image(const std::filesystem::path& home) {
     Image image;
     for (const auto& entry : std::filesystem::recursive_directory_iterator{home}) {
         const std::filesystem::path path = entry.path().lexically_relative(home);
-        image.emplace(path, entry.is_directory() ? std::nullopt
-                                                 : std::optional{read_whole(entry.path())});
+        image.emplace(
+            path, entry.is_directory() ? std::nullopt : std::optional{read_whole(entry.path())});
     }
     return image;
 }

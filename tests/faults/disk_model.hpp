@@ -27,9 +27,9 @@ namespace oubliette::faults {
 
 // Which flushes the disk ignores: positive controls.
 struct Disobedience {
-    bool ignores_sync = false;         // fsync and fdatasync do nothing
-    bool ignores_cell_dsync = false;   // writes to anchor.cell through O_DSYNC are like any other
-    std::string ignores_below;         // flushes of files below this directory of home do nothing
+    bool ignores_sync = false;        // fsync and fdatasync do nothing
+    bool ignores_cell_dsync = false;  // writes to anchor.cell through O_DSYNC are like any other
+    std::string ignores_below;        // flushes of files below this directory of home do nothing
 };
 
 using Image = std::map<std::filesystem::path, std::optional<Bytes>>;  // nullopt: a directory

@@ -28,6 +28,14 @@ std::optional<CallGroup> group_of(CallKind kind) noexcept {
     return std::nullopt;
 }
 
+// What the kernel says when all of it happened.
+long size_of(const FileCall& call) noexcept {
+    if (call.kind != CallKind::write) return 0;
+    std::size_t size = 0;
+    for (int i = 0; i < call.part_count; ++i) size += call.parts[i].iov_len;
+    return static_cast<long>(size);
+}
+
 std::string path_of_fd(int fd) {
     std::array<char, 4'096> path{};
     const std::string link = "/proc/self/fd/" + std::to_string(fd);
@@ -107,7 +115,7 @@ long FaultyDisk::on_call(FileCall& call) noexcept {
     if (!is_armed_ || !must_fail(call)) return disk_.on_call(call);
     ++failed_;
     if (fault_.happens_anyway) (void)disk_.on_call(call);
-    return -fault_.error;
+    return fault_.error != 0 ? -fault_.error : size_of(call);
 }
 
 }  // namespace oubliette::faults

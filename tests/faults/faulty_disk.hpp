@@ -22,7 +22,7 @@ enum class Spread : std::uint8_t { once, device, everything };
 
 struct DiskFault {
     CallGroup group{};
-    int error = 0;                // errno
+    int error = 0;  // errno; 0: the call says that it happened
     Spread spread = Spread::once;
     bool happens_anyway = false;  // the call is carried out, and its error is a lie
 };

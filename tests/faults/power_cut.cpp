@@ -96,8 +96,7 @@ std::string joined(const std::vector<std::string>& texts) {
 
 }  // namespace
 
-RecordedStory record_story(const fs::path& home, const Credentials& credentials,
-                           const Life& live) {
+RecordedStory record_story(const fs::path& home, const Credentials& credentials, const Life& live) {
     RecordedStory recorded;
     recorded.credentials = credentials;
     recorded.keys_home = home;
@@ -265,8 +264,7 @@ std::string ImageCheck::check(const fs::path& home, std::uint64_t number) {
         broken.push_back(std::string{"UNREADABLE: "} + fault.what());
         return joined(broken);
     }
-    for (std::string& text :
-         attacker_->resurrect(home, cut, told.fates, must_become_final)) {
+    for (std::string& text : attacker_->resurrect(home, cut, told.fates, must_become_final)) {
         broken.push_back(std::move(text) + " after the start");
     }
     if (const std::string log = check_log(home, told.log_size); !log.empty()) {

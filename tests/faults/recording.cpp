@@ -96,11 +96,14 @@ long Recorder::on_open(const FileCall& call) {
     struct stat status {};
     const bool was_there = ::fstatat(call.fd, call.path, &status, AT_SYMLINK_NOFOLLOW) == 0;
     const long fd = execute(call);
-    if (fd < 0 || ::fstat(static_cast<int>(fd), &status) != 0 || status.st_dev != device_) return fd;
+    if (fd < 0 || ::fstat(static_cast<int>(fd), &status) != 0 || status.st_dev != device_)
+        return fd;
     if (!was_there && place.is_inside) {
         const FileId file = add_file(status.st_ino, false);
-        recording_.events.push_back(
-            {.kind = Event::Kind::name, .file = place.directory, .child = file, .name = place.name});
+        recording_.events.push_back({.kind = Event::Kind::name,
+                                     .file = place.directory,
+                                     .child = file,
+                                     .name = place.name});
     }
     const auto found = files_.find(status.st_ino);
     if (found == files_.end()) return fd;

@@ -29,8 +29,8 @@ struct Event {
         rename = 6,  // both, in one directory: `name` becomes `name_to`
     };
     Kind kind{};
-    bool is_durable = false;      // write: through an O_DSYNC descriptor
-    bool is_data_sync = false;    // sync: fdatasync
+    bool is_durable = false;    // write: through an O_DSYNC descriptor
+    bool is_data_sync = false;  // sync: fdatasync
     FileId file = 0;
     FileId child = 0;
     std::uint64_t offset = 0;  // write; resize: the new size
@@ -55,7 +55,7 @@ struct Mark {
 };
 
 struct Recording {
-    std::vector<BaseFile> base;  // by FileId; [0] is the home directory
+    std::vector<BaseFile> base;      // by FileId; [0] is the home directory
     std::vector<bool> is_directory;  // by FileId, of new files too
     std::vector<Event> events;
     std::vector<Mark> marks;

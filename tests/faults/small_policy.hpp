@@ -46,7 +46,10 @@ inline constexpr std::string_view kSmallPolicy = R"json({
   "privacy_office": { "kind": "internal", "country": "CN", "purposes": ["subject_rights"] }
 },
 "retention": [
-  { "category": "account", "purpose": "*", "from": "account_closed", "keep": "P0D", "then": "delete" }
+  {
+    "category": "account", "purpose": "*", "from": "account_closed", "keep": "P0D",
+    "then": "delete"
+  }
 ],
 "orders": {},
 "holds": {},

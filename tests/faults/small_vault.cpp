@@ -108,13 +108,12 @@ Credentials SmallVault::init(const std::filesystem::path& home, const Clock& clo
         {"app-shop", "shop", {Role::app}},
     };
     const VaultOptions options = options_of(home);
-    const auto keys =
-        Vault::init(options, small_vault_seal(), kSmallPolicy, clients, clock);
+    const auto keys = Vault::init(options, small_vault_seal(), kSmallPolicy, clients, clock);
     const auto vault = Vault::open(options, small_vault_seal(), clock);
     const auto caller = [&](std::size_t i) {
         return *vault->authenticate(keys[i].client, keys[i].key, keys[i].secret.expose());
     };
-    Credentials credentials{caller(0), caller(1), caller(2), clients[3].name,
+    Credentials credentials{caller(0),      caller(1),   caller(2), clients[3].name,
                             keys[3].client, keys[3].key, {}};
     const ByteView secret = keys[3].secret.expose();
     credentials.revocable_secret.assign(secret.begin(), secret.end());
@@ -130,8 +129,7 @@ std::unique_ptr<Vault> SmallVault::open(const std::filesystem::path& home, const
 
 SmallVault::SmallVault(const std::filesystem::path& home, const Credentials& credentials,
                        const Clock& clock)
-    : credentials_(credentials),
-      vault_(open(home, clock)) {}
+    : credentials_(credentials), vault_(open(home, clock)) {}
 
 // ---- Verbs ----
 

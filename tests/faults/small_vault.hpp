@@ -69,8 +69,7 @@ public:
         Answer answer;
         keys::RequestId request{};
     };
-    ErasureHandle erase(const std::string& person,
-                        std::function<void(const ErasureRow&)> on_final);
+    ErasureHandle erase(const std::string& person, std::function<void(const ErasureRow&)> on_final);
     ErasureHandle delete_field(const std::string& person,
                                std::function<void(const ErasureRow&)> on_final);
     Answer revoke_client();
