@@ -29,7 +29,7 @@ RUN_SECONDS_MAX = 300
 
 def run(command, **options):
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          check=False, **options)
+                          errors="replace", check=False, **options)
 
 
 def must(command):
