@@ -85,7 +85,9 @@ void Writing::enqueue(const QueueRow& row) {
 
 Core::Core(const VaultOptions& options, const keys::SealSecret& seal, const Clock& clock_in)
     : clock(clock_in), backup_settings{options.listen, options.plane.accept_besteffort} {
-    plane = keys::KeyPlane::open(options.plane, seal, clock);
+    keys::PlaneOptions plane_options = options.plane;
+    plane_options.data = options.data;
+    plane = keys::KeyPlane::open(plane_options, seal, clock);
     try {
         start(options);
     } catch (...) {
@@ -117,6 +119,7 @@ void Core::start(const VaultOptions& options) {
         policies->load(*view, now());
     }
     rebuild_index(options.index_threads);
+    scrub_noted_ = plane->status().scrub.finished;
     write_state_record();  // the log's head is signed before anybody asks for it
     receipts_->start();
     house_ = std::thread([this] { keep_house(); });
@@ -129,7 +132,11 @@ void Core::stop() noexcept {
     house_wakes_.notify_all();
     if (house_.joinable()) house_.join();
     if (retention) retention->stop();  // it waits for the plane
-    plane->stop();                     // no more callbacks into the committer
+    plane->stop();  // no more callbacks into the committer
+    {
+        std::unique_lock lock{guests_mutex_};
+        guest_left_.wait(lock, [this] { return guests_ == 0; });
+    }
     if (tiles_) tiles_->stop();
     if (receipts_) receipts_->stop();
     if (committer_) committer_->stop();
@@ -249,7 +256,7 @@ void Core::resume_revocations() {
             erasure.accepted = now();
             erasure.commitment = revocation.opening_commitment;
             erasure.blind = revocation.blind;
-            erasure.addresses = revocation.addresses;
+            erasure.addresses = sorted_addresses(revocation);
             write_erasure(view, erasure);
         });
     }

@@ -282,7 +282,8 @@ public:
     virtual void forget(const std::vector<RequestId>& ids) = 0;
 
     // Waits for a durable group that makes `bank` a fresh random seed on all registered keepers
-    // (Rule N). REQUIRES: bank >= register next_bank. Throws Fault{storage}.
+    // (Rule N). Throws Fault{conflict} if it is below the register next_bank, so in use;
+    // Fault{storage}, also while a keeper is away.
     virtual void open_bank(TenantId tenant, AddressClass people_or_handles, std::uint16_t bank) = 0;
 
     // Waits for a group that changes nothing but anchors, root and hashes: the daily rotation of

@@ -82,7 +82,9 @@ void Leader::submit(Revocation revocation, OnRecorded recorded, OnFinal final) {
 void Leader::open_bank(TenantId tenant, AddressClass people_or_handles, std::uint16_t bank) {
     const RegisterKey next_bank{RegisterKind::next_bank, tenant,
                                 static_cast<std::uint16_t>(people_or_handles), 0};
-    OBL_ASSERT(bank >= read_register(next_bank));
+    if (bank < read_register(next_bank)) {
+        throw Fault{FaultKind::conflict, "this bank is in use"};  // somebody else opened it
+    }
     if (!is_everyone_in_sync()) {
         throw Fault{FaultKind::storage,
                     "a keeper is away: a new bank waits until all of them are reachable"};

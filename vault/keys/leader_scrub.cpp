@@ -150,7 +150,11 @@ void Leader::scrub_a_little() {
 ScrubStatus Leader::scrub() {
     const std::lock_guard one{scrub_mutex_};
     begin_scrub();
-    while (pass_) scrub_slice_of(kPassSlicePages);
+    while (pass_) {
+        scrub_slice_of(kPassSlicePages);
+        const std::lock_guard lock{mutex_};
+        if (is_stopping_) throw Fault{FaultKind::storage, "the key plane was closed"};
+    }
     const std::lock_guard lock{mutex_};
     return scrub_;
 }
