@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <set>
 
 #include "vault/core.hpp"
 
@@ -29,15 +28,6 @@ void record(Core& core, PendingEntry pending) {
 
 std::optional<Refusal> refusal_in_log(const std::optional<keys::MembershipRefusal>& refusal) {
     return refusal ? std::optional{refusal_of(*refusal)} : std::nullopt;
-}
-
-bool shares_a_device(const std::vector<keys::KeeperStatus>& keepers) {
-    std::set<std::uint64_t> devices;
-    for (const keys::KeeperStatus& keeper : keepers) {
-        const bool counts = keeper.state == keys::KeeperState::active && keeper.device != 0;
-        if (counts && !devices.insert(keeper.device).second) return true;
-    }
-    return false;
 }
 
 void warn_of_keeper(const keys::KeeperStatus& keeper, std::vector<std::string>& warnings) {
@@ -91,9 +81,10 @@ std::vector<std::string> warnings_of(const VaultStatus& status) {
         warnings.emplace_back(
             "there is one keeper only: if its disk dies, every key is gone; enrol another");
     }
-    if (shares_a_device(keepers)) {
+    if (keys::shares_device(status.plane)) {
         warnings.emplace_back(
-            "two keepers share a device: one dead disk loses every key; move one keeper");
+            "TWO KEEPERS SHARE A DEVICE: when it dies, every key is gone and with it everything "
+            "that is stored; move one keeper to another device");
     }
     for (const keys::KeeperStatus& keeper : keepers) warn_of_keeper(keeper, warnings);
     if (status.plane.scrub.unrepairable > 0) {

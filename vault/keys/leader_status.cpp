@@ -120,7 +120,8 @@ void Leader::confirm_ready() {
 bool shares_device(const PlaneStatus& status) {
     std::set<std::uint64_t> devices;
     return std::ranges::any_of(status.keepers, [&devices](const KeeperStatus& keeper) {
-        return keeper.device != 0 && !devices.insert(keeper.device).second;
+        const bool counts = keeper.state == KeeperState::active && keeper.device != 0;
+        return counts && !devices.insert(keeper.device).second;
     });
 }
 
