@@ -142,6 +142,38 @@ void handle_delete_field(const CallPtr& call) {
         [wait](const ErasureRow& row) { wait->finished(row); });
 }
 
+// ---- Groups of keys ------------------------------------------------------------------------
+
+namespace {
+
+void cut_off(const CallPtr& call, const CutOff& what) {
+    const auto wait = std::make_shared<ErasureWait>(call);
+    call->vault.cut_off(
+        call->caller, what,
+        [wait](Result<ErasureAnswer> result, const Fault* fault) {
+            wait->accepted(std::move(result), fault);
+        },
+        [wait](const ErasureRow& row) { wait->finished(row); });
+}
+
+}  // namespace
+
+void handle_cut_off_recipient(const CallPtr& call) {
+    cut_off(call, {keys::RevocationScope::recipient, call->parameter(0), 0});
+}
+
+void handle_cut_off_region(const CallPtr& call) {
+    cut_off(call, {keys::RevocationScope::region, call->parameter(0), 0});
+}
+
+void handle_exit_tenant(const CallPtr& call) {
+    const auto body = call->body({"tenant"});
+    if (!body) return call->refuse(body.error());
+    const auto tenant = body->find_text("tenant");
+    if (!tenant) return call->refuse(Refusal::malformed);
+    cut_off(call, {keys::RevocationScope::tenant, *tenant, 0});
+}
+
 void handle_get_erasure(const CallPtr& call) {
     const auto id = parse_erasure_id(call->parameter(0));
     if (!id) return call->refuse(Refusal::not_found);

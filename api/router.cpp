@@ -13,6 +13,7 @@ constexpr Access kApp{mask_of(Role::app)};
 constexpr Access kAppOrOfficer{mask_of(Role::app, Role::privacy_officer)};
 constexpr Access kPolicyAdmin{mask_of(Role::policy_admin)};
 constexpr Access kKeyOperator{mask_of(Role::key_operator)};
+constexpr Access kOfficerOrOperator{mask_of(Role::privacy_officer, Role::key_operator)};
 constexpr Access kErasureReaders{mask_of(Role::app, Role::privacy_officer, Role::auditor)};
 constexpr Access kDeciders{
     mask_of(Role::app, Role::privacy_officer, Role::policy_admin, Role::auditor)};
@@ -45,6 +46,12 @@ constexpr std::array kRoutes{
           {"purpose"}},
     Route{Method::get, "/v1/erasures/{id}", kErasureReaders, Operation::get_erasure},
     Route{Method::get, "/v1/receipts/keys", kOpen, Operation::get_receipt_keys},
+    Route{Method::post, "/v1/retention/run", kOfficerOrOperator, Operation::run_retention},
+    // Who may receive is the policy admin's business, as clients and agreements are.
+    Route{Method::delete_, "/v1/recipients/{recipient}/tokens", kPolicyAdmin,
+          Operation::cut_off_recipient},
+    Route{Method::delete_, "/v1/regions/{region}/key", kKeyOperator, Operation::cut_off_region},
+    Route{Method::post, "/v1/tenant/exit", kKeyOperator, Operation::exit_tenant},
     Route{Method::get, "/v1/policy", kOpen, Operation::get_policy},
     Route{Method::get, "/v1/policy/versions/{version}", kOpen, Operation::get_policy_version},
     Route{Method::post, "/v1/policy/lint", kPolicyAdmin, Operation::lint_policy},
@@ -243,6 +250,10 @@ std::string_view name_of(Operation operation) noexcept {
     case Operation::erase_subject: return "erase_subject";
     case Operation::get_erasure: return "get_erasure";
     case Operation::get_receipt_keys: return "get_receipt_keys";
+    case Operation::run_retention: return "run_retention";
+    case Operation::cut_off_recipient: return "cut_off_recipient";
+    case Operation::cut_off_region: return "cut_off_region";
+    case Operation::exit_tenant: return "exit_tenant";
     case Operation::get_policy: return "get_policy";
     case Operation::get_policy_version: return "get_policy_version";
     case Operation::lint_policy: return "lint_policy";

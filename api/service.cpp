@@ -33,6 +33,10 @@ void dispatch(const CallPtr& call) {
     case Operation::erase_subject: return handle_erase_subject(call);
     case Operation::get_erasure: return handle_get_erasure(call);
     case Operation::get_receipt_keys: return handle_receipt_keys(call);
+    case Operation::run_retention: return handle_run_retention(call);
+    case Operation::cut_off_recipient: return handle_cut_off_recipient(call);
+    case Operation::cut_off_region: return handle_cut_off_region(call);
+    case Operation::exit_tenant: return handle_exit_tenant(call);
     case Operation::get_policy: return handle_get_policy(call);
     case Operation::get_policy_version: return handle_get_policy_version(call);
     case Operation::lint_policy: return handle_lint_policy(call);

@@ -30,40 +30,6 @@ void write_keeper(JsonWriter& json, const keys::KeeperStatus& keeper) {
         .end_object();
 }
 
-std::vector<std::string> warnings_of(const VaultStatus& status) {
-    std::vector<std::string> warnings;
-    const auto& keepers = status.plane.keepers;
-    if (shares_device(status.plane)) {
-        warnings.emplace_back(
-            "TWO KEEPERS SHARE A DEVICE: when it dies, every key is gone and with it everything "
-            "that is stored; move one keeper to another device");
-    }
-    for (const auto& keeper : keepers) {
-        if (!keeper.online) warnings.emplace_back("a keeper is offline: erasures wait for it");
-        if (keeper.cell_class == keys::CellClass::besteffort) {
-            warnings.emplace_back(
-                "a keeper's file system cannot overwrite in place: receipts say class B");
-        }
-        if (keeper.seal == "keyfile") {
-            warnings.emplace_back(
-                "a keeper is sealed by a key file: whoever reads it and the cell has all keys");
-        }
-    }
-    if (status.damaged_rows > 0) {
-        warnings.emplace_back(
-            "stored rows are damaged: restore a backup, and check it first with a drill");
-    }
-    if (status.rolled_back) {
-        warnings.emplace_back(
-            "an older copy of the data is served: what was revoked since stays revoked, what was "
-            "stored since is missing");
-    }
-    std::ranges::sort(warnings);
-    const auto repeated = std::ranges::unique(warnings);
-    warnings.erase(repeated.begin(), repeated.end());
-    return warnings;
-}
-
 std::uint64_t resident_bytes() {
     std::ifstream statm{"/proc/self/statm"};
     std::uint64_t total = 0;

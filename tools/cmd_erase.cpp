@@ -1,11 +1,10 @@
 #include <CLI/CLI.hpp>
-#include <cstdio>
-#include <unistd.h>
 
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
 #include "tools/commands.hpp"
+#include "tools/confirmation.hpp"
 #include "tools/durable_file.hpp"
 
 namespace oubliette::tools {
@@ -23,24 +22,6 @@ struct Options {
     bool is_dry_run = false;
 };
 
-std::string ask_on_terminal() {
-    (void)std::fputs("This cannot be undone. Type the subject again to erase it: ", stderr);
-    char typed[1'024];
-    if (std::fgets(typed, sizeof typed, stdin) == nullptr) return {};
-    std::string text = typed;
-    while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
-    return text;
-}
-
-void confirm(const Options& options) {
-    std::string typed = options.confirm;
-    if (typed.empty() && ::isatty(STDIN_FILENO) == 1) typed = ask_on_terminal();
-    if (typed == options.subject) return;
-    throw CommandError(
-        Exit::usage, typed.empty() ? "erasing cannot be undone: repeat the subject with --confirm"
-                                   : "--confirm does not name the same subject; nothing was done");
-}
-
 Exit run_erase(const Options& options) {
     if (options.subject.empty()) throw CommandError(Exit::usage, "SUBJECT is empty");
     HttpRequest request;
@@ -53,7 +34,7 @@ Exit run_erase(const Options& options) {
             "; nothing was done");
         return Exit::done;
     }
-    confirm(options);
+    confirm_typed(options.subject, options.confirm, "Type the subject again to erase it");
     HttpsClient client = make_client(options.server);
     const HttpAnswer answer = client.call(request);
     const boost::json::value erasure = accepted_json(answer);

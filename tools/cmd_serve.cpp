@@ -18,19 +18,10 @@ struct Options {
 };
 
 void warn(const VaultStatus& status) {
-    if (status.rolled_back) {
-        say("WARNING: this is an older copy of the data; what was revoked since stays revoked, "
-            "what was stored since is missing (generation " +
-            std::to_string(status.generation) + ")");
-    }
-    if (shares_device(status.plane)) {
-        say("WARNING: TWO KEEPERS SHARE A DEVICE: when it dies, every key is gone and with it "
-            "everything that is stored; move one keeper to another device");
-    }
+    for (const std::string& warning : warnings_of(status)) say("WARNING: " + warning);
     for (const auto& keeper : status.plane.keepers) {
-        if (keeper.online) continue;
-        say("WARNING: keeper " + keeper.directory.string() +
-            " is offline: erasures take effect but are not final; " + keeper.trouble);
+        if (keeper.online || keeper.trouble.empty()) continue;
+        say("keeper " + keeper.directory.string() + ": " + keeper.trouble);
     }
     if (status.policy_version == 0) {
         say("WARNING: a newer policy was published than this copy holds; nothing is disclosed "

@@ -30,9 +30,13 @@ void add_init(CLI::App& program, Run& chosen);
 void add_people(CLI::App& program, Run& chosen);
 void add_policy(CLI::App& program, Run& chosen);
 void add_receipt(CLI::App& program, Run& chosen);
+void add_recipient(CLI::App& program, Run& chosen);
+void add_region(CLI::App& program, Run& chosen);
 void add_restore(CLI::App& program, Run& chosen);
+void add_retention(CLI::App& program, Run& chosen);
 void add_serve(CLI::App& program, Run& chosen);
 void add_status(CLI::App& program, Run& chosen);
+void add_tenant(CLI::App& program, Run& chosen);
 void add_tokenize(CLI::App& program, Run& chosen);
 
 // --url, --ca, --key-file with their environment variables.

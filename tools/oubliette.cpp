@@ -34,6 +34,10 @@ void add_verbs(CLI::App& program, Run& chosen) {
     add_policy(program, chosen);
     add_audit(program, chosen);
     add_receipt(program, chosen);
+    add_recipient(program, chosen);
+    add_region(program, chosen);
+    add_retention(program, chosen);
+    add_tenant(program, chosen);
     // To try it.
     add_demo(program, chosen);
     add_people(program, chosen);

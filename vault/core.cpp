@@ -52,6 +52,7 @@ Result<people::Person> Writing::find_person(std::string_view external_id) {
 
 people::Person Writing::create_person(std::string_view external_id) {
     const keys::SubjectNumber number = core.next_number();
+    core.remember_lease(view);
     people::Person person = core.people->create(view, *gate, number, external_id);
     core.group_.subjects.emplace(external_id, number);
     index({0, index_fingerprint(core.fingerprint(0, bytes_of(external_id))), number});
@@ -84,7 +85,9 @@ void Writing::enqueue(const QueueRow& row) {
 
 Core::Core(const VaultOptions& options, const keys::SealSecret& seal, const Clock& clock_in)
     : clock(clock_in), backup_settings{options.listen, options.plane.accept_besteffort} {
-    plane = keys::KeyPlane::open(options.plane, seal, clock);
+    keys::PlaneOptions plane_options = options.plane;
+    plane_options.data = options.data;
+    plane = keys::KeyPlane::open(plane_options, seal, clock);
     try {
         start(options);
     } catch (...) {
@@ -100,6 +103,7 @@ void Core::start(const VaultOptions& options) {
         const auto view = store->read();
         log_ = std::make_unique<audit::AuditLog>(*view);
         accept_rollback(*view);
+        teach_lease(*view);
     }
     people = std::make_unique<people::People>(*plane, *leaves, tenant,
                                               static_cast<std::uint16_t>(generation_));
@@ -115,6 +119,7 @@ void Core::start(const VaultOptions& options) {
         policies->load(*view, now());
     }
     rebuild_index(options.index_threads);
+    scrub_noted_ = plane->status().scrub.finished;
     write_state_record();  // the log's head is signed before anybody asks for it
     receipts_->start();
     house_ = std::thread([this] { keep_house(); });
@@ -127,7 +132,11 @@ void Core::stop() noexcept {
     house_wakes_.notify_all();
     if (house_.joinable()) house_.join();
     if (retention) retention->stop();  // it waits for the plane
-    plane->stop();                     // no more callbacks into the committer
+    plane->stop();  // no more callbacks into the committer
+    {
+        std::unique_lock lock{guests_mutex_};
+        guest_left_.wait(lock, [this] { return guests_ == 0; });
+    }
     if (tiles_) tiles_->stop();
     if (receipts_) receipts_->stop();
     if (committer_) committer_->stop();
@@ -247,7 +256,7 @@ void Core::resume_revocations() {
             erasure.accepted = now();
             erasure.commitment = revocation.opening_commitment;
             erasure.blind = revocation.blind;
-            erasure.addresses = revocation.addresses;
+            erasure.addresses = sorted_addresses(revocation);
             write_erasure(view, erasure);
         });
     }
@@ -358,6 +367,24 @@ void Core::end_group(bool is_committed) {
     group_ = {};
     const std::scoped_lock lock{state_mutex_};
     state_ = {generation_, sequence_, log_->size(), log_->root()};
+}
+
+// In the commit of the person who got the number: the keeper that gave the lease may be lost, and
+// one that was away meanwhile would give the same numbers to others (KEYS 4.6: merged by max).
+void Core::remember_lease(store::WriteView& view) const {
+    Bytes row;
+    ByteWriter{row}.le64((lease_end_ + kLeaseSize - 1) / kLeaseSize * kLeaseSize);
+    view.put(Tables::kMeta, bytes_of(MetaRow::kNumbers), row);
+}
+
+void Core::teach_lease(const store::ReadView& view) {
+    const auto row = view.get(Tables::kMeta, bytes_of(MetaRow::kNumbers));
+    if (!row) return;  // nobody was ever stored
+    if (row->size() != sizeof(std::uint64_t)) {
+        throw Fault{FaultKind::corrupt, "the row of given numbers is damaged"};
+    }
+    plane->raise_registers(
+        {{{keys::RegisterKind::person_lease, tenant, 0, 0}, ByteReader{*row}.le64()}});
 }
 
 keys::SubjectNumber Core::next_number() {

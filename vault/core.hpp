@@ -150,6 +150,24 @@ public:
     // is held on this one. Throws what the work or the commit throws.
     void run_raw(Committer::Work work) { committer_->run(std::move(work)); }
 
+    // Opens the next bank for people, and puts new ones there. Not on the committer's thread.
+    // Throws Fault{storage} while a keeper is away, Fault{storage_full}.
+    [[nodiscard]] std::uint16_t rotate_bank();
+    // Numbers that were leased before are not given out any more. As run_raw().
+    void drop_lease();
+    // While it lives the key plane stays: stop() waits for it. For verbs that run on a caller's
+    // thread for long; the plane refuses their next step when it is stopped.
+    class Guest {
+    public:
+        explicit Guest(Core& core);
+        ~Guest();
+        Guest(const Guest&) = delete;
+        Guest& operator=(const Guest&) = delete;
+
+    private:
+        Core& core_;
+    };
+
     // People are put into a later bank from now on. Committer's thread. Throws Fault{storage}.
     void leave_bank(std::uint16_t bank);
 
@@ -217,6 +235,8 @@ private:
     void finish_group(store::WriteView& view);
     void end_group(bool is_committed);
     [[nodiscard]] keys::SubjectNumber next_number();
+    void remember_lease(store::WriteView& view) const;
+    void teach_lease(const store::ReadView& view);
 
     void finish_revocation(const std::shared_ptr<Revoking>& revoking,
                            const keys::Finality& finality);
@@ -231,6 +251,8 @@ private:
     void write_state_record();
     void submit_due_superseded();
     void forget_finished();
+    void look_after_keepers();
+    void note_scrub();
 
     // ---- committer's thread only
     std::unique_ptr<audit::AuditLog> log_;
@@ -255,6 +277,13 @@ private:
     std::vector<keys::RequestId> to_forget_;  // final and durable; keepers may forget them
 
     std::set<keys::RequestId> superseded_submitted_;  // house thread only
+    std::uint64_t epoch_seen_ = 0;                    // house thread only
+    Timestamp epoch_changed_;                         // house thread only
+    Timestamp scrub_noted_;                           // house thread only
+    std::uint64_t scrub_repaired_ = 0;                // house thread only
+    std::mutex guests_mutex_;
+    std::condition_variable guest_left_;
+    unsigned guests_ = 0;  // operators' verbs under way: they hold the plane
 
     std::atomic<std::size_t> erasures_waiting_{0};
     std::atomic<std::size_t> damaged_rows_{0};  // found while the index was rebuilt

@@ -12,8 +12,11 @@ namespace oubliette {
 namespace {
 
 constexpr auto kHouseInterval = std::chrono::seconds{1};
-constexpr unsigned kStateRecordEvery = 5;  // intervals; KEYS 4.6 allows 10 s after a commit
-constexpr unsigned kSupersededEvery = 60;  // intervals
+constexpr unsigned kStateRecordEvery = 5;         // intervals; KEYS 4.6 allows 10 s after a commit
+constexpr unsigned kSupersededEvery = 60;         // intervals
+constexpr unsigned kScrubEntryEvery = 5;          // intervals
+constexpr std::uint32_t kIdleMax = 86'400;        // seconds without an epoch
+constexpr std::uint32_t kIdleAfterStart = 3'600;  // so that daily restarts do not put it off
 
 }  // namespace
 
@@ -96,10 +99,42 @@ void Core::keep_house() {
             forget_finished();
             if (tick % kStateRecordEvery == 0) write_state_record();
             if (tick % kSupersededEvery == 0) submit_due_superseded();
+            look_after_keepers();
+            if (tick % kScrubEntryEvery == 0) note_scrub();
         } catch (const Fault&) {
             // A keeper or the store is in trouble: status says so, and the next round tries again.
         }
     }
+}
+
+// Pages are read all the time, and anchors become fresh once a day also if nobody is erased.
+void Core::look_after_keepers() {
+    plane->scrub_a_little();
+    const std::uint64_t epoch = plane->epoch();
+    const bool is_first = epoch_seen_ == 0;
+    if (epoch != epoch_seen_ || now() < epoch_changed_) {
+        epoch_seen_ = epoch;
+        epoch_changed_ = now();
+        if (is_first) epoch_changed_.seconds -= kIdleMax - kIdleAfterStart;
+    }
+    if (now().seconds - epoch_changed_.seconds >= kIdleMax) plane->advance();
+}
+
+// One entry for each pass of its own in which something was damaged.
+void Core::note_scrub() {
+    const keys::ScrubStatus status = plane->status().scrub;
+    if (status.is_running || status.finished == scrub_noted_) return;
+    scrub_noted_ = status.finished;
+    const bool found = status.repaired != scrub_repaired_ || status.unrepairable > 0;
+    scrub_repaired_ = status.repaired;
+    if (!found) return;
+    run_raw([&](store::WriteView& view) {
+        PendingEntry pending;
+        pending.entry.action = audit::Action::scrub;
+        pending.entry.time = status.finished;
+        if (status.unrepairable > 0) pending.entry.refusal = Refusal::integrity;
+        append(view, pending);
+    });
 }
 
 void Core::write_state_record() {

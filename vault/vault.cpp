@@ -141,7 +141,8 @@ ReceiptKeys receipt_keys_of(const keys::KeyPlane& plane, const LogPublisher& pub
     ReceiptKeys keys;
     keys.vault = plane.vault_id();
     for (const keys::KeeperStatus& keeper : plane.status().keepers) {
-        if (keeper.id != keys::KeeperId{}) keys.keepers[keeper.id] = keeper.public_key;
+        if (keeper.state == keys::KeeperState::unregistered) continue;
+        keys.keepers[keeper.id] = keeper.public_key;
     }
     keys.log = publisher.verifier_keys();
     return keys;
@@ -181,11 +182,13 @@ Vault::Made Vault::init(const VaultOptions& options, const keys::SealSecret& sea
     Undo undo{{store_directory}};
     keys::VaultId vault{};
     crypto::random_bytes(vault);
-    keys::KeyPlane::init(options.plane, vault, keys::kFirstTenant, seal);
+    keys::PlaneOptions plane_options = options.plane;
+    plane_options.data = options.data;
+    keys::KeyPlane::init(plane_options, vault, keys::kFirstTenant, seal);
     fs::create_directories(options.data);
     fs::permissions(options.data, fs::perms::owner_all);
 
-    keys::PlaneOptions unfinished = options.plane;
+    keys::PlaneOptions unfinished = plane_options;
     unfinished.finish_init = true;
     const auto plane = keys::KeyPlane::open(unfinished, seal, clock);
     Made made;

@@ -197,6 +197,20 @@ struct VaultStatus {
     std::string tenant;
 };
 
+// What the operator should look at, one sentence each, without ids and paths; sorted.
+[[nodiscard]] std::vector<std::string> warnings_of(const VaultStatus& status);
+
+// What there is to rotate.
+struct KeyStatus {
+    keys::PlaneStatus plane;
+    std::uint64_t people_banks = 0;  // opened so far, numbered from 0
+    std::uint64_t handle_banks = 0;
+    std::uint16_t people_bank = 0;  // where new people get their numbers
+};
+
+// The code on the wire of what keys::remedy_of() explains.
+[[nodiscard]] Refusal refusal_of(keys::MembershipRefusal refusal) noexcept;
+
 template <class T>
 using Done = std::function<void(Result<T> result, const Fault* fault)>;
 
@@ -333,6 +347,23 @@ public:
     void rotate_log_key(const Caller& caller, Done<std::string> done);
     // Destroys the older key. Refuses: wrong_state (there is none).
     void retire_log_key(const Caller& caller, Done<bool> done);
+
+    // ---- Keepers and keys (vault/keys/PLANE.md). These wait for all keepers, so they are not for
+    // a thread that serves others. Throw Fault{storage} and Fault{conflict}: status tells then what
+    // was done.
+    [[nodiscard]] keys::EnrolAnswer enrol_keeper(const Caller& caller,
+                                                 const std::filesystem::path& directory,
+                                                 const std::optional<keys::KeeperId>& replaces,
+                                                 std::chrono::milliseconds wait);
+    [[nodiscard]] keys::ExpelAnswer expel_keeper(const Caller& caller, const keys::KeeperId& keeper,
+                                                 keys::Expulsion expulsion);
+    keys::ScrubStatus scrub(const Caller& caller);
+    [[nodiscard]] KeyStatus key_status() const;
+    // Fresh anchors, root and hashes, with an unchanged tree: what happens daily by itself.
+    void rotate_anchor();
+    // New people get their keys from a fresh seed from now on. Answers with the bank's number.
+    // Throws Fault{storage} while a keeper is away.
+    [[nodiscard]] std::uint16_t rotate_bank(const Caller& caller);
 
     // ---- System.
     [[nodiscard]] VaultStatus status() const;

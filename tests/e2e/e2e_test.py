@@ -429,10 +429,10 @@ class Doctor(WithVault):
         for is_running in (True, False):
             with self.subTest(is_running=is_running):
                 plain = PROGRAM.run(*doctor)
-                self.assertEqual(plain.code, 8, plain.err)
+                self.assertEqual(plain.code, 9, plain.err)
                 self.assertIn(b"PROBLEM seal", plain.out)
                 found = PROGRAM.run(*doctor, "--json")
-                self.assertEqual(found.code, 8, found.err)
+                self.assertEqual(found.code, 9, found.err)
                 answer = json.loads(found.out)
                 problems = [f for f in answer["findings"] if f["level"] == "PROBLEM"]
                 self.assertEqual([f["check"] for f in problems], ["seal"])
@@ -446,7 +446,7 @@ class Doctor(WithVault):
 
     def test_no_vault(self):
         done = PROGRAM.run("doctor", "--data", self.home / "nothing")
-        self.assertEqual(done.code, 8)
+        self.assertEqual(done.code, 9)
         self.assertIn(b"oubliette init", done.out)
 
 

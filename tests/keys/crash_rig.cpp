@@ -1,5 +1,6 @@
 #include "tests/keys/crash_rig.hpp"
 
+#include <fstream>
 #include <spawn.h>
 #include <string>
 #include <sys/wait.h>
@@ -16,6 +17,12 @@ namespace oubliette::keys::test {
 namespace fs = std::filesystem;
 
 int Child::run(const Revocation& request, const Crash& crash) const {
+    return run({"revoke", crypto::hex_encode(request.id),
+                crypto::hex_encode(request.addresses.front().encode())},
+               crash);
+}
+
+int Child::run(std::vector<std::string> verb, const Crash& crash) const {
     std::vector<std::string> environment;
     for (char** entry = environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
     environment.push_back("LD_PRELOAD=" CRASH_AT_LIBRARY);
@@ -23,9 +30,8 @@ int Child::run(const Revocation& request, const Crash& crash) const {
     environment.push_back("CRASH_AT=" + std::to_string(crash.at));
     if (crash.is_torn) environment.emplace_back("CRASH_TORN=1");
     if (!crash.history.empty()) environment.push_back("CRASH_HISTORY=" + crash.history.string());
-    std::vector<std::string> arguments{CRASH_CHILD, vault_.home.path().string(),
-                                       crypto::hex_encode(request.id),
-                                       crypto::hex_encode(request.addresses.front().encode())};
+    std::vector<std::string> arguments{CRASH_CHILD, vault_.home.path().string()};
+    arguments.insert(arguments.end(), verb.begin(), verb.end());
     std::vector<char*> argv;
     std::vector<char*> envp;
     for (std::string& text : arguments) argv.push_back(text.data());
@@ -42,16 +48,34 @@ int Child::run(const Revocation& request, const Crash& crash) const {
     return code;
 }
 
-Template::Template(const Vault& vault) : vault_(vault) {
+void Child::configure(const std::vector<fs::path>& keepers) const {
+    std::ofstream out{vault_.home.path() / "keepers"};
+    for (const fs::path& keeper : keepers) out << keeper.string() << "\n";
+    REQUIRE(out.flush().good());
+}
+
+std::vector<fs::path> Child::configured() const {
+    std::ifstream in{vault_.home.path() / "keepers"};
+    std::vector<fs::path> keepers;
+    for (std::string line; std::getline(in, line);) keepers.emplace_back(line);
+    return keepers;
+}
+
+Template::Template(const Vault& vault, std::vector<fs::path> others)
+    : vault_(vault), others_(std::move(others)) {
     for (std::size_t i = 0; i < 2; ++i) {
-        copies_.push_back(vault.home.path() / ("before" + std::to_string(i)));
+        copies_.emplace_back();
+        if (!fs::exists(vault.keeper(i))) continue;
+        copies_.back() = vault.home.path() / ("before" + std::to_string(i));
         fs::copy(vault.keeper(i), copies_.back(), fs::copy_options::recursive);
     }
 }
 
 void Template::restore() const {
+    for (const fs::path& other : others_) fs::remove_all(other);
     for (std::size_t i = 0; i < 2; ++i) {
         fs::remove_all(vault_.keeper(i));
+        if (copies_[i].empty()) continue;
         fs::copy(copies_[i], vault_.keeper(i), fs::copy_options::recursive);
     }
 }

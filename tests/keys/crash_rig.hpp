@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "tests/keys/plane_fixture.hpp"
@@ -12,7 +13,8 @@ namespace oubliette::keys::test {
 inline constexpr int kCrashStatus = 77;
 inline constexpr int kTornStatus = 78;  // the same, and half a block of a cell was written
 
-// crash_child (crash_child.cpp) on the keepers of one vault.
+// crash_child (crash_child.cpp) on the keepers of one vault. Without configure() these are keeper1
+// and keeper2.
 class Child {
 public:
     explicit Child(const Vault& vault) : vault_(vault) {}
@@ -24,6 +26,11 @@ public:
     };
     // The exit status: 0, kCrashStatus or kTornStatus; others fail the test.
     [[nodiscard]] int run(const Revocation& request, const Crash& crash) const;
+    [[nodiscard]] int run(std::vector<std::string> verb, const Crash& crash) const;
+
+    // The list of keepers that the child reads and rewrites.
+    void configure(const std::vector<std::filesystem::path>& keepers) const;
+    [[nodiscard]] std::vector<std::filesystem::path> configured() const;
 
 private:
     const Vault& vault_;
@@ -33,7 +40,8 @@ private:
 // the free pages it finds, and a run that makes one call more or less would let a point be missed.
 class Template {
 public:
-    explicit Template(const Vault& vault);
+    // restore() removes `others`, and a keeper that is not there now.
+    explicit Template(const Vault& vault, std::vector<std::filesystem::path> others = {});
     void restore() const;
     [[nodiscard]] const std::vector<std::filesystem::path>& copies() const noexcept {
         return copies_;
@@ -41,7 +49,8 @@ public:
 
 private:
     const Vault& vault_;
-    std::vector<std::filesystem::path> copies_;
+    const std::vector<std::filesystem::path> others_;
+    std::vector<std::filesystem::path> copies_;  // "": the keeper was not there
 };
 
 [[nodiscard]] Revocation request_number(std::uint64_t number);

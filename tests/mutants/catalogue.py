@@ -13,6 +13,7 @@ CELLS = ("oubliette_cells_tests",)
 PLANE = ("oubliette_plane_tests",)
 CRASH = ("plane_crash_tests",)
 CRYPTO = ("crypto_tests",)
+LYING = ("oubliette_lying_disk_tests",)
 
 
 def verbs(*cases):
@@ -21,6 +22,9 @@ def verbs(*cases):
 
 def plane(*cases):
     return ("oubliette_plane_tests", *cases)
+
+
+K0 = plane("a keeper refuses*")
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class Mutant:
     waits_for: str = ""
 
 
-POWER_CUT = "power cuts with lost flushes (tests/faults)"
+POWER = ("power_cut_tests", "a power cut loses nothing*")
+MEMORY = ("oubliette_memory_tests",)
 
 MUTANTS = [
     # ---- Cells and k1 to k3
@@ -42,7 +47,7 @@ MUTANTS = [
            "write_anchor(slot, anchor, head.epoch);  // k1", "", (PLANE,)),
     Mutant("k1: not read back", "vault/keys/keeper_commit.cpp",
            "if (!written || !crypto::equal_constant_time(written->anchor.expose(), "
-           "anchor.expose())) {", "if (false && written) {", (PLANE,)),
+           "anchor.expose())) {", "if (false && written) {", (LYING,)),
     Mutant("k1: into the live slot", "vault/keys/keeper_commit.cpp",
            "const unsigned slot = live_slot_ ? 1 - *live_slot_ : 0;",
            "const unsigned slot = live_slot_ ? *live_slot_ : 0;", (PLANE,)),
@@ -50,11 +55,11 @@ MUTANTS = [
            "cell_->erase(1 - slot);  // k3", "", (CRASH,)),
     Mutant("k3: root not opened again", "vault/keys/keeper_commit.cpp",
            "if (root_hash(open_root_of(target, slot)) != next.row.row.root_hash) {",
-           "if (false) {", (PLANE,)),
+           "if (false) {", (LYING,)),
     Mutant("k3: cell that moved", "vault/keys/keeper_commit.cpp",
-           "if (!cell_->in_place()) {", "if (false) {", (PLANE,)),
+           "if (!cell_->in_place()) {", "if (false) {", (LYING,)),
     Mutant("cell: erase not read back", "vault/keys/cell.cpp",
-           "if (state_->read_block(slot)->bytes != random->bytes) {", "if (false) {", (CELLS,)),
+           "if (state_->read_block(slot)->bytes != random->bytes) {", "if (false) {", (LYING,)),
     Mutant("cell: erase with nothing", "vault/keys/cell.cpp",
            "auto random = std::make_unique<Block>();\n    crypto::random_bytes(random->bytes);",
            "auto random = state_->read_block(slot);", (CELLS,), ci=True),
@@ -62,28 +67,28 @@ MUTANTS = [
            "            state_->physical[slot]) {\n            return false;",
            "            state_->physical[slot]) {\n            return true;", (CELLS,)),
     Mutant("cell: written lazily", "vault/keys/cell.cpp",
-           "read_only ? O_RDONLY : O_RDWR | O_DSYNC", "read_only ? O_RDONLY : O_RDWR", (CRASH,),
-           waits_for=POWER_CUT),
+           "read_only ? O_RDONLY : O_RDWR | O_DSYNC", "read_only ? O_RDONLY : O_RDWR", (POWER,)),
     Mutant("recovery: other slot stays", "vault/keys/keeper.cpp",
            "cell_->erase(1 - live->slot);", "", (CRASH,)),
     Mutant("recovery: other directories stay", "vault/keys/keeper.cpp",
-           "if (number != plane_.number) remove_durably(", "if (false) remove_durably(", (CRASH,)),
+           "if (number != plane_.number) remove_durably(", "if (false) remove_durably(",
+           (plane("a keeper put back*"),)),
 
     # ---- k0
     Mutant("k0: not the next", "vault/keys/keeper_commit.cpp",
-           'refuse("it is not the next one")', "(void)0", (PLANE,)),
+           'refuse("it is not the next one")', "(void)0", (K0,)),
     Mutant("k0: term over", "vault/keys/keeper_commit.cpp",
-           'if (row.term < term) refuse("its term is over");', "", (PLANE,)),
+           'if (row.term < term) refuse("its term is over");', "", (K0,)),
     Mutant("k0: hash of other parts", "vault/keys/keeper_commit.cpp",
-           'refuse("its hash is not that of its parts")', "(void)0", (PLANE,)),
+           'refuse("its hash is not that of its parts")', "(void)0", (K0,)),
     Mutant("k0: requests of another root", "vault/keys/keeper_commit.cpp",
-           'refuse("its requests are not those of its root")', "(void)0", (PLANE,)),
+           'refuse("its requests are not those of its root")', "(void)0", (K0,)),
     Mutant("k0: other members", "vault/keys/keeper_commit.cpp",
-           'refuse("its members are others")', "(void)0", (PLANE,)),
+           'refuse("its members are others")', "(void)0", (K0,)),
     Mutant("k0: another root", "vault/keys/keeper_commit.cpp",
-           'refuse("its root is another")', "(void)0", (PLANE,)),
+           'refuse("its root is another")', "(void)0", (K0,)),
     Mutant("k0: pages not checked", "vault/keys/keeper_commit.cpp",
-           'if (!good) refuse("its pages', 'if (false && !good) refuse("its pages', (PLANE,)),
+           'if (!good) refuse("its pages', 'if (false && !good) refuse("its pages', (K0,)),
 
     # ---- check_diff
     Mutant("check: seed may change", "vault/keys/tree_check.cpp",
@@ -136,7 +141,7 @@ MUTANTS = [
     Mutant("L4: cached pages stay", "vault/keys/live_tree.cpp",
            "for (const PageId& page : pages) pages_.wipe(page);", "(void)pages;", (PLANE,)),
     Mutant("L4: cached seeds stay", "vault/keys/live_tree.cpp",
-           "    seeds_.wipe(punctures);\n}", "    (void)punctures;\n}", (PLANE,)),
+           "    seeds_.wipe(punctures);\n}", "    (void)punctures;\n}", (PLANE, MEMORY)),
     Mutant("pending: no row", "vault/keys/leader_groups.cpp",
            "write_everywhere([&](Keeper& keeper) { keeper.write_memory(memory); });\n"
            "        return true;", "return true;", (PLANE,)),
@@ -152,7 +157,7 @@ MUTANTS = [
     Mutant("start: term stays", "vault/keys/leader_places.cpp",
            "raise_registers({{term_key, term}});", "", (plane("every start has a higher term"),)),
     Mutant("rule N: bank without a keeper", "vault/keys/leader.cpp",
-           "if (keepers_in_sync().size() < options_.keepers.size()) {", "if (false) {", (PLANE,)),
+           "if (!is_everyone_in_sync()) {", "if (false) {", (PLANE,)),
 
     # ---- The data plane
     Mutant("revoke: queue row", "vault/core.cpp",
@@ -175,11 +180,17 @@ MUTANTS = [
            "is_field ? outcome.number : std::nullopt, Refusal::not_found, row.id);",
            (verbs("*eras*"),)),
     Mutant("final: entry in no commit", "vault/revoking.cpp",
-           "        append(view, entry);\n        *finished", "        *finished",
+           "    log_->append(entry);\n    write_erasure(view, *erasure);",
+           "    write_erasure(view, *erasure);",
            (verbs("*eras*"),)),
+    Mutant("final: term not checked", "vault/revoking.cpp",
+           "if (!term || ByteReader{*term}.le64() != term_) {", "if (false) {",
+           (verbs("*eras*", "*term*"),)),
     Mutant("rollback: not noticed", "vault/core.cpp",
            "rolled_back_ = is_behind || is_fork;", "rolled_back_ = false;",
            (verbs("an old copy*", "numbers given*"),)),
+    Mutant("numbers: lease of a lost keeper", "vault/core.cpp",
+           "        teach_lease(*view);\n", "", (verbs("numbers given while*"),)),
     Mutant("rollback: hot rows of old", "vault/people/people.cpp",
            "if (Header::decode(row)->generation == generation_) return *state;", "return *state;",
            (verbs("an old copy*"),)),
@@ -196,5 +207,9 @@ MUTANTS = [
     Mutant("box: key material stays", "crypto/box.cpp", "~BoxKeys() { wipe(okm_); }",
            "~BoxKeys() = default;", (CRYPTO,), waits_for="a scan of the stack below a box"),
     Mutant("store: commit not flushed", "vault/store/lmdb_environment.cpp",
-           "const unsigned flags = MDB_NOTLS |", "const unsigned flags = MDB_NOSYNC | MDB_NOTLS |", (CRASH,), waits_for=POWER_CUT),
+           "const unsigned flags = MDB_NOTLS |", "const unsigned flags = MDB_NOSYNC | MDB_NOTLS |", (POWER,)),
+    Mutant("store: directory not synced", "vault/store/owned_directory.cpp",
+           "directory >= 0 && ::fsync(directory) == 0;", "directory >= 0;", (POWER,)),
+    Mutant("memory: values not wiped", "crypto/secret.hpp",
+           "~Key() { wipe(bytes_); }", "~Key() = default;", (MEMORY,)),
 ]

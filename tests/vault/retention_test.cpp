@@ -18,7 +18,8 @@ constexpr std::uint16_t kChatEnds = kFirstDay + 365;  // chat_text: P1Y from whe
 // Mobile and email end a year after they were collected.
 std::string policy_with_contacts_for_a_year() {
     return edited_policy(
-        {{R"({ "category": "contact",   "purpose": "*",          "from": "account_closed", "keep": "P0D",  "then": "delete" },)",
+        {{R"({ "category": "contact",   "purpose": "*",          "from": )"
+          R"("account_closed", "keep": "P0D",  "then": "delete" },)",
           ""},
          {R"("from": "last_activity",  "keep": "P3Y")", R"("from": "collected",  "keep": "P1Y")"}});
 }

@@ -184,6 +184,28 @@ TEST_CASE("numbers given since the copy are never given again", "[rollback]") {
     }
 }
 
+TEST_CASE("numbers given while a keeper was away are not given again by that keeper alone",
+          "[rollback]") {
+    // The keeper that knew of the lease is lost: only the data plane remembers it.
+    TestVault vault;
+    vault.close();
+    const std::filesystem::path away = vault.home() / "away";
+    std::filesystem::rename(vault.home() / "keeper2", away);
+    vault.open();
+    const std::string late = vault.person("late", "late");
+    REQUIRE(vault.detokenize(late) == "late");
+    vault.close();
+    std::filesystem::remove_all(vault.home() / "keeper1");
+    std::filesystem::rename(away, vault.home() / "keeper2");
+    vault.open();
+    CHECK(vault.read("late", "username") == "late");
+    const std::string later = vault.person("later", "later");
+    CHECK(vault.detokenize(later) == "later");
+    CHECK(vault.detokenize(late) == "late");
+    CHECK(vault.read("late", "username") == "late");
+    CHECK(vault.read("later", "username") == "later");
+}
+
 TEST_CASE("an old copy with an old policy discloses nothing until it is published again",
           "[rollback]") {
     TestVault vault;

@@ -104,6 +104,10 @@ std::string_view name_of(Action action) noexcept {
     case Action::superseded: return "superseded";
     case Action::vault_created: return "vault_created";
     case Action::consent_list: return "consent_list";
+    case Action::keeper_enrol: return "keeper_enrol";
+    case Action::keeper_expel: return "keeper_expel";
+    case Action::bank_open: return "bank_open";
+    case Action::scrub: return "scrub";
     case Action::retention_end: return "retention_end";
     case Action::cut_off: return "cut_off";
     case Action::log_origin: return "log_origin";

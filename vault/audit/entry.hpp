@@ -16,8 +16,10 @@
 //            time:u32 (minutes since 2020) | actor:u16 (client number, 0 the vault) | purpose:u16 |
 //            policy version:u16 | field:u16 | pseudonym:16 | failed steps:u16 | 0^2 |
 //            object:16 (a request id, or zero)                                       (52 B)
+//   object of keeper_enrol, keeper_expel := the keeper's id; of bank_open := bank:u16 | 0^14
 //   pseudonym := BLAKE2b-128(key = K_aud(person), n:u64le), n the person's own counter; zero
 //            without a person. K_aud = subkey 0 of S_fix, context `audit`.
+//            An erasure that is final has none: there it is a digest of the receipt (receipt.hpp).
 //   failed steps := bit i set: step i+1 of MISSION 3.1 refused (the first one that did)
 //
 // Entries of the log about itself have no person and use the 32 bytes of pseudonym and object:
@@ -55,6 +57,10 @@ enum class Action : std::uint8_t {
     superseded = 20,
     vault_created = 21,
     consent_list = 22,
+    keeper_enrol = 23,
+    keeper_expel = 24,
+    bank_open = 25,
+    scrub = 26,
     retention_end = 27,
     cut_off = 28,
     log_origin = 29,

@@ -147,6 +147,13 @@ void Keeper::adopt(Plane plane, unsigned slot, std::uint64_t sequence) {
     }
 }
 
+void Keeper::retire() {
+    const std::lock_guard lock{mutex_};
+    const ExclusiveHold hold{io_};
+    live_slot_.reset();
+    for (unsigned slot = 0; slot < kCellSlotCount; ++slot) cell_->erase(slot);
+}
+
 // ---- Reading ----
 
 CellClass Keeper::cell_class() const {
@@ -190,7 +197,7 @@ RootSlot Keeper::open_root_of(const Plane& plane, unsigned slot) const {
 
 RootSlot Keeper::read_root() const {
     const std::lock_guard lock{mutex_};
-    OBL_ASSERT(live_slot_.has_value());
+    if (!live_slot_) throw Fault{FaultKind::storage, "this keeper holds no anchor any more"};
     return open_root_of(plane_, *live_slot_);
 }
 

@@ -85,13 +85,18 @@ public:
     // directory beside the old one, then k1-k4 there, then unlinks the old one. `steps`: all that
     // the source stores. `own_epoch`: the acknowledgement spans the requests of later epochs.
     // REQUIRES: steps is not empty and ends at the epoch of `root`.
-    // Throws Fault{corrupt} when the source is damaged, Fault{storage}.
+    // Throws Fault{conflict} if `members` do not list this keeper as registered: a keeper counts
+    // for finality before it receives a page. Fault{corrupt} when the source is damaged,
+    // Fault{storage}.
     Acknowledgement rebuild(const RootSlot& root, const store::Store& source,
                             const std::vector<EpochStep>& steps, const Members& members,
                             const Memory& memory, std::uint64_t own_epoch);
 
     // The first epoch of a vault: root slot = fresh seed, no page. REQUIRES: !is_whole().
     void found(std::uint64_t term);
+
+    // Overwrites both anchors: nothing in this directory opens any more. Throws Fault{storage}.
+    void retire();
 
     // Other writes; durable when they return. Throw Fault{storage}.
     void write_memory(const Memory& memory);
@@ -112,6 +117,7 @@ private:
     [[nodiscard]] std::optional<CellContent> open_slot(unsigned slot) const;
     [[nodiscard]] RootSlot open_root_of(const Plane& plane, unsigned slot) const;
     void check_advance(const Advance& change) const;
+    void check_opens(const store::ReadView& view, const std::vector<Path>& opens) const;
     void write_anchor(unsigned slot, const crypto::Anchor& anchor, std::uint64_t epoch);
     Acknowledgement commit(Plane& target, const RootSlot& root, const Commit& next);
     [[nodiscard]] Acknowledgement sign(const StoredRow& row) const;

@@ -3,6 +3,7 @@
 
 #include "crypto/byte_io.hpp"
 #include "vault/keys/keeper.hpp"
+#include "vault/keys/membership.hpp"
 
 // How a keeper's root changes: k0 to k4 of KEYS 6.1. The order of the calls in commit() is the
 // product's promise; keeper.hpp says what a crash after each leaves.
@@ -94,12 +95,35 @@ void Keeper::check_advance(const Advance& change) const {
     std::sort(tree.opens.begin(), tree.opens.end());
     const RootSlot old_root = open_root_of(plane_, *live_slot_);
     const auto view = plane_.store->read();
+    const Steps steps = change.steps.size() == 1 ? Steps::one : Steps::several;
+    if (!permits_change(KeeperRows::members(*view), change.members, steps)) {
+        refuse("its members do not follow from those before");
+    }
+    if (!is_registered(change.members, name_.keeper)) refuse("it does not list this keeper");
+    check_opens(*view, tree.opens);
     const auto pages = [&](const PageId& id) { return KeeperRows::page(*view, id); };
     const bool good =
         change.steps.size() == 1
             ? check_diff(old_root, tree, change.diff, pages)
             : check_diff(old_root, tree, with_one_epoch(change.diff, last.epoch), pages);
     if (!good) refuse("its pages do something else than what was asked");
+}
+
+// A bank that is in use must never get another seed. The register rises when all keepers have the
+// bank, so one that was opened by a group that failed may be opened again.
+void Keeper::check_opens(const store::ReadView& view, const std::vector<Path>& opens) const {
+    if (opens.empty()) return;
+    const RegisterMap registers = rows().registers(view);
+    for (const Path& path : opens) {
+        const std::optional<BankAddress> address = bank_address(path);
+        if (!address) refuse("it opens something else than a bank");
+        const auto found =
+            registers.find({RegisterKind::next_bank, address->tenant,
+                            static_cast<std::uint16_t>(address->people_or_handles), 0});
+        if (found != registers.end() && address->bank < found->second) {
+            refuse("it opens a bank that is in use");
+        }
+    }
 }
 
 Acknowledgement Keeper::advance(const Advance& change) {
@@ -209,6 +233,7 @@ Acknowledgement Keeper::rebuild(const RootSlot& root, const store::Store& source
         last.members != members_hash(members)) {
         refuse("the plane to copy is not the one of its chain");
     }
+    if (!is_registered(members, name_.keeper)) refuse("it does not list this keeper");
     unsigned number = 0;
     for (const unsigned n : plane_numbers(directory_)) {
         number = std::max(number, n);

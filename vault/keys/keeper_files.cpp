@@ -106,8 +106,9 @@ void remove_durably(const fs::path& path) {
 }
 
 bool holds_only_keeper_files(const fs::path& directory) {
-    static constexpr const char* kNames[] = {
-        kCellFile, kSealFile, kSigningFile, kOwnerLock, kIoLock, kUnfinishedMark, "seal.slots.new"};
+    static constexpr const char* kNames[] = {kCellFile,    kSealFile,       kSigningFile,
+                                             kOwnerLock,   kIoLock,         kUnfinishedMark,
+                                             kJoiningMark, "seal.slots.new"};
     for (const fs::directory_entry& entry : fs::directory_iterator{directory}) {
         const std::string name = entry.path().filename().string();
         const bool known =
@@ -118,39 +119,63 @@ bool holds_only_keeper_files(const fs::path& directory) {
     return true;
 }
 
-void check_directories(const std::vector<fs::path>& directories) {
-    if (directories.size() < 2) {
+fs::path resolved(const fs::path& path) {
+    std::error_code error;
+    fs::path out = fs::weakly_canonical(fs::absolute(path), error);
+    if (error) throw_storage("cannot resolve", path, error.value());
+    return out.has_filename() ? out : out.parent_path();
+}
+
+bool are_nested(const fs::path& a, const fs::path& b) {
+    const auto [in_a, in_b] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
+    return in_a == a.end() || in_b == b.end();
+}
+
+namespace {
+
+bool is_same_directory(const fs::path& a, const fs::path& b) {
+    struct stat of_a {};
+    struct stat of_b {};
+    return a == b || (::stat(a.c_str(), &of_a) == 0 && ::stat(b.c_str(), &of_b) == 0 &&
+                      of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino);
+}
+
+void check_pair(const fs::path& a, const fs::path& b) {
+    if (is_same_directory(a, b)) {
+        throw Fault{FaultKind::configuration, "two keepers are the same directory " + a.string() +
+                                                  ": name two different ones"};
+    }
+    if (are_nested(a, b)) {
+        const bool is_a_outer = a.string().size() < b.string().size();
+        const fs::path& inner = is_a_outer ? b : a;
+        const fs::path& outer = is_a_outer ? a : b;
+        throw Fault{FaultKind::configuration, "keeper " + inner.string() + " lies inside keeper " +
+                                                  outer.string() +
+                                                  ": name two separate directories"};
+    }
+}
+
+}  // namespace
+
+void check_directories(const std::vector<fs::path>& directories, const fs::path& data,
+                       std::size_t count_min) {
+    if (directories.size() < count_min) {
         throw Fault{FaultKind::configuration,
-                    "at least two keepers are needed: name two directories on different disks"};
+                    count_min < 2
+                        ? "no keeper is configured: name the keepers of this vault"
+                        : "at least two keepers are needed: name two directories on different "
+                          "disks"};
     }
     std::vector<fs::path> paths;
-    for (const fs::path& directory : directories) {
-        std::error_code error;
-        fs::path path = fs::weakly_canonical(fs::absolute(directory), error);
-        if (error) throw_storage("cannot resolve", directory, error.value());
-        if (!path.has_filename()) path = path.parent_path();
-        paths.push_back(path);
-    }
+    for (const fs::path& directory : directories) paths.push_back(resolved(directory));
     for (std::size_t i = 0; i < paths.size(); ++i) {
-        for (std::size_t j = 0; j < paths.size(); ++j) {
-            if (i == j) continue;
-            struct stat a {};
-            struct stat b {};
-            const bool same_inode = ::stat(paths[i].c_str(), &a) == 0 &&
-                                    ::stat(paths[j].c_str(), &b) == 0 && a.st_dev == b.st_dev &&
-                                    a.st_ino == b.st_ino;
-            if (same_inode || paths[i] == paths[j]) {
-                throw Fault{FaultKind::configuration, "two keepers are the same directory " +
-                                                          paths[i].string() +
-                                                          ": name two different ones"};
-            }
-            const auto [end, rest] =
-                std::mismatch(paths[i].begin(), paths[i].end(), paths[j].begin(), paths[j].end());
-            if (end == paths[i].end()) {
-                throw Fault{FaultKind::configuration,
-                            "keeper " + paths[j].string() + " lies inside keeper " +
-                                paths[i].string() + ": name two separate directories"};
-            }
+        for (std::size_t j = 0; j < i; ++j) check_pair(paths[j], paths[i]);
+        if (!data.empty() && are_nested(paths[i], resolved(data))) {
+            throw Fault{FaultKind::configuration,
+                        "keeper " + paths[i].string() +
+                            " and the data directory lie in one another: a backup of the data "
+                            "would copy its cell, and nothing could be erased any more; name "
+                            "directories apart"};
         }
     }
 }

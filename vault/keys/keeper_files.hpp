@@ -18,6 +18,8 @@
 //   io.lock       held exclusively for every write, shared by the restore drill
 //   unfinished    exists from the start of `init` until confirm_ready(): only while it exists may
 //                 `init` wipe the directory
+//   joining       exists from the start of an enrolment until the keeper is registered: only while
+//                 it exists may the directory be wiped
 
 namespace oubliette::keys {
 
@@ -27,6 +29,7 @@ inline constexpr const char* kSigningFile = "signing.key";
 inline constexpr const char* kOwnerLock = "owner.lock";
 inline constexpr const char* kIoLock = "io.lock";
 inline constexpr const char* kUnfinishedMark = "unfinished";
+inline constexpr const char* kJoiningMark = "joining";
 
 // An open file with an advisory whole-file lock (flock): freed when the object or the process
 // ends.
@@ -71,8 +74,15 @@ void remove_durably(const std::filesystem::path& path);
 // True if `directory` holds nothing but files of a keeper.
 [[nodiscard]] bool holds_only_keeper_files(const std::filesystem::path& directory);
 
-// Checks that the directories are two or more, distinct (also through symbolic links), and not one
-// inside the other. Missing ones are allowed. Throws Fault{configuration} with the remedy.
-void check_directories(const std::vector<std::filesystem::path>& directories);
+// `path` absolute, without links, dots and a slash at its end. Throws Fault{storage}.
+[[nodiscard]] std::filesystem::path resolved(const std::filesystem::path& path);
+// True if one is the other or lies in it. REQUIRES: both resolved.
+[[nodiscard]] bool are_nested(const std::filesystem::path& a, const std::filesystem::path& b);
+
+// Checks that there are `count_min` directories or more, distinct (also through symbolic links),
+// and that none lies in another, in `data` or around it (an empty `data` is not looked at). Missing
+// ones are allowed. Throws Fault{configuration} with the remedy.
+void check_directories(const std::vector<std::filesystem::path>& directories,
+                       const std::filesystem::path& data, std::size_t count_min);
 
 }  // namespace oubliette::keys

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "crypto/hash.hpp"
@@ -78,12 +80,14 @@ struct ChainRow {
     crypto::Hash hash{};
 };
 
-// Proof that every registered keeper has destroyed what the request named.
+// Proof that every registered keeper has destroyed what the request named. After a keeper that had
+// not acknowledged was expelled, each of the others is in it twice: with the acknowledgement of the
+// group, and with a later one whose member list shows the expulsion.
 struct Finality {
     std::uint64_t epoch = 0;     // the group that punctured the request
     crypto::Hash hash_before{};  // key-plane hash before and after that group
     crypto::Hash hash_after{};
-    std::vector<Acknowledgement> acknowledgements;  // one per registered keeper
+    std::vector<Acknowledgement> acknowledgements;  // of every registered keeper
     std::vector<ChainRow> chain;      // rows from `epoch` to the latest acknowledged one
     Bytes members;                    // member list (records.hpp) as of the last of these rows
     std::uint64_t request_index = 0;  // of the request among those under the request root
@@ -109,8 +113,8 @@ enum class RegisterKind : std::uint8_t {
     day_floor = 11,       // retention days before it may be destroyed; key: tenant, 0, 0
     day_clock = 12,       // minutes of uptime: 0 so far, 1 when the floor last rose; key: tenant,
                           // 0 or 1, 0
+    scrub_time = 13,      // end of the last complete scrub, Timestamp seconds; key: 0, 0, 0
 };
-inline constexpr std::uint8_t kRegisterKindMax = 12;
 struct RegisterKey {
     RegisterKind kind{};
     TenantId tenant{};
@@ -130,9 +134,15 @@ struct StateRecord {
 
 // ---- The plane ----
 
+// What the member list says of a keeper. unregistered: it is not in it, or not known which it is.
+enum class KeeperState : std::uint8_t { unregistered, joining, active, expelled };
+[[nodiscard]] std::string_view name_of(KeeperState state) noexcept;
+
 struct KeeperStatus {
-    KeeperId id{};
-    std::filesystem::path directory;
+    KeeperId id{};                    // zero if its directory never opened
+    std::filesystem::path directory;  // empty if none is configured
+    KeeperState state = KeeperState::unregistered;
+    std::uint64_t last_epoch = 0;  // expelled: nothing later was ever sent to it
     crypto::PublicKey public_key{};
     CellClass cell_class = CellClass::besteffort;
     bool online = false;
@@ -141,23 +151,77 @@ struct KeeperStatus {
     std::string seal;          // "keyfile", "passphrase", "credential"
     std::string trouble;       // empty, or one line with the remedy
 };
+// Reading and authenticating every page of every keeper.
+struct ScrubStatus {
+    Timestamp finished;              // of the last complete pass; 0 = never
+    bool is_running = false;         // a pass is under way
+    std::uint64_t pages = 0;         // read since the start, all passes
+    std::uint64_t repaired = 0;      // written again from a peer, since the start
+    std::uint64_t unrepairable = 0;  // in no keeper, as of the last or running pass
+};
 struct PlaneStatus {
     VaultId vault{};
     std::uint64_t epoch = 0;
     std::uint64_t term = 0;
     crypto::Hash hash{};
+    // Those that are configured, in that order; then the others of the member list, which keeps
+    // the expelled ones for ever.
     std::vector<KeeperStatus> keepers;
     std::size_t waiting = 0;  // revocations not final yet
+    ScrubStatus scrub;
 };
 // True if two keepers lie on one file system, so that they are lost together.
 [[nodiscard]] bool shares_device(const PlaneStatus& status);
 
 struct PlaneOptions {
-    std::vector<std::filesystem::path> keepers;  // two or more directories
-    bool accept_besteffort = false;              // --cell-class besteffort
+    std::vector<std::filesystem::path> keepers;  // two or more directories; one after an expulsion
+    std::filesystem::path data;      // the data directory: it and a keeper never lie in each other;
+                                     // empty: not checked
+    bool accept_besteffort = false;  // --cell-class besteffort
     bool finish_init = false;  // open before confirm_ready(): for whoever makes the data plane
     std::size_t seed_cache_count = 65'536;    // subjects whose seed is cached, locked memory
     std::size_t page_cache_bytes = 4U << 20;  // decoded tree pages, locked memory
+    // Makes the list of directories durable for the next open(). Called before a new keeper is
+    // registered with the old directories and the new one, and when one is no longer needed. What
+    // the list holds too much is found out at open(): which keepers count is in the keepers. May be
+    // empty; may throw Fault{storage}.
+    std::function<void(const std::vector<std::filesystem::path>&)> keepers_changed;
+};
+
+// ---- Who the keepers are ----
+
+// Why a keeper is not enrolled or expelled. Nothing has changed then.
+enum class MembershipRefusal : std::uint8_t {
+    keeper_unknown,
+    keeper_expelled,     // it was expelled before
+    keeper_away,         // to be expelled, but not reachable and not called lost
+    last_keeper,         // nobody would be left
+    others_away,         // a keeper that has to agree is not reachable
+    joining_already,     // one at a time
+    too_many,            // kKeeperCountMax, or the list is full
+    directory_relative,  // no absolute path
+    directory_unusable,  // cannot be made, or is no directory
+    directory_nested,    // a keeper's or the data's, or inside one, or around one
+    directory_not_empty,
+    directory_in_place,  // no in-place writes, and only those are accepted
+};
+// What to do about it: one sentence, fixed text.
+[[nodiscard]] std::string_view remedy_of(MembershipRefusal refusal) noexcept;
+
+inline constexpr std::size_t kKeeperCountMax = 8;      // registered at a time
+inline constexpr std::size_t kMemberCountMax = 1'024;  // of the list, with the expelled
+
+struct EnrolAnswer {
+    std::optional<MembershipRefusal> refusal;
+    KeeperId id{};
+    bool is_active = false;  // false: registered, and still being filled
+};
+// reachable: its anchors are destroyed. lost: nothing can be done to it any more.
+enum class Expulsion : std::uint8_t { reachable, lost };
+struct ExpelAnswer {
+    std::optional<MembershipRefusal> refusal;
+    bool is_destroyed = false;  // nothing in its directory opens any more
+    bool has_new_banks = true;  // lost only. false: they are opened when all keepers are there
 };
 
 class KeyPlane {
@@ -166,15 +230,17 @@ public:
     // people and handles, and runs epochs 1 to 3 of KEYS 6.3. Directories that hold an unfinished
     // vault (never confirmed by `confirm_ready`) are wiped and started again.
     // Throws Fault{configuration} with the remedy: fewer than two directories, two equal ones (also
-    // by symbolic link), one inside the other, not empty, no in-place writes without
-    // accept_besteffort; Fault{storage}. Leaves nothing behind when it throws.
+    // by symbolic link), one inside the other or inside the data, not empty, no in-place writes
+    // without accept_besteffort; Fault{storage}. Leaves nothing behind when it throws.
     static void init(const PlaneOptions& options, const VaultId& vault, TenantId tenant,
                      const SealSecret& seal);
 
     // Takes owner.lock of every keeper, recovers each (KEYS 6.2), brings laggards up by copying
     // pages from the newest, raises the term. One keeper may be missing or damaged: the plane
-    // opens, erasures become effective and wait.
-    // Throws Fault{configuration} (missing directory, wrong vault), Fault{sealed} (wrong seal
+    // opens, erasures become effective and wait. A keeper that was expelled is refused, whatever
+    // its epoch, and its anchors are destroyed; an enrolment that was cut off goes on or is undone.
+    // Throws Fault{configuration} (missing directory, wrong vault, keepers that expelled each
+    // other, a keeper in the data directory), Fault{sealed} (wrong seal
     // secret), Fault{conflict} (another process), Fault{corrupt} (no keeper opens).
     [[nodiscard]] static std::unique_ptr<KeyPlane> open(const PlaneOptions& options,
                                                         const SealSecret& seal, const Clock& clock);
@@ -216,12 +282,32 @@ public:
     virtual void forget(const std::vector<RequestId>& ids) = 0;
 
     // Waits for a durable group that makes `bank` a fresh random seed on all registered keepers
-    // (Rule N). REQUIRES: bank >= register next_bank. Throws Fault{storage}.
+    // (Rule N). Throws Fault{conflict} if it is below the register next_bank, so in use;
+    // Fault{storage}, also while a keeper is away.
     virtual void open_bank(TenantId tenant, AddressClass people_or_handles, std::uint16_t bank) = 0;
 
     // Waits for a group that changes nothing but anchors, root and hashes: the daily rotation of
     // KEYS 7. Throws Fault{storage} when no keeper could be written.
     virtual void advance() = 0;
+
+    // ---- Members (PLANE.md). Reads go on; requests that are submitted meanwhile wait. Throw
+    // Fault{storage}: what is durable is in status().
+    // Makes a keeper in `directory` (missing or empty), sealed as this plane was opened. It is
+    // registered, and counts for finality, before it receives the first page; then it is filled
+    // and becomes active, also if this process ends meanwhile. Waits for that up to `wait`.
+    // `replaces` is expelled in the same epoch.
+    [[nodiscard]] virtual EnrolAnswer enrol(const std::filesystem::path& directory,
+                                            const std::optional<KeeperId>& replaces,
+                                            std::chrono::milliseconds wait) = 0;
+    // For ever. What waited for it only is final then. For a lost one the people after this get
+    // numbers of a new bank (Rule N).
+    [[nodiscard]] virtual ExpelAnswer expel(const KeeperId& keeper, Expulsion expulsion) = 0;
+
+    // ---- Scrub: every page of every keeper is read, authenticated, and repaired from a peer.
+    // A few milliseconds' worth, once a second: a pass begins when the last one is six days old.
+    virtual void scrub_a_little() = 0;
+    // A whole pass, now. Throws Fault{storage}.
+    virtual ScrubStatus scrub() = 0;
 
     // ---- Registers and state record: durable on all reachable keepers when these return.
     // Throw Fault{storage} when no keeper could be written.
@@ -251,6 +337,7 @@ public:
     virtual void stop() = 0;
 
     [[nodiscard]] virtual PlaneStatus status() const = 0;
+    [[nodiscard]] virtual std::uint64_t epoch() const = 0;
     // After init: the data plane is ready too. Before this, `open` refuses (Fault{configuration})
     // unless `finish_init` is set.
     virtual void confirm_ready() = 0;

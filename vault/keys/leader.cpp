@@ -15,6 +15,7 @@ void Leader::stop() {
         is_stopping_ = true;
     }
     wake_.notify_all();
+    members_changed_.notify_all();
     if (thread_.joinable()) thread_.join();
     for (Task& task : queue_) {
         if (!task.done) continue;
@@ -26,7 +27,7 @@ void Leader::stop() {
 
 std::unique_ptr<KeyPlane> KeyPlane::open(const PlaneOptions& options, const SealSecret& seal,
                                          const Clock& clock) {
-    check_directories(options.keepers);
+    check_directories(options.keepers, options.data, 1);
     std::unique_ptr<Leader> leader;
     try {
         leader = std::make_unique<Leader>(options, seal, clock);
@@ -81,36 +82,21 @@ void Leader::submit(Revocation revocation, OnRecorded recorded, OnFinal final) {
 void Leader::open_bank(TenantId tenant, AddressClass people_or_handles, std::uint16_t bank) {
     const RegisterKey next_bank{RegisterKind::next_bank, tenant,
                                 static_cast<std::uint16_t>(people_or_handles), 0};
-    OBL_ASSERT(bank >= read_register(next_bank));
-    if (keepers_in_sync().size() < options_.keepers.size()) {
+    if (bank < read_register(next_bank)) {
+        throw Fault{FaultKind::conflict, "this bank is in use"};  // somebody else opened it
+    }
+    if (!is_everyone_in_sync()) {
         throw Fault{FaultKind::storage,
                     "a keeper is away: a new bank waits until all of them are reachable"};
     }
     Task task;
-    task.is_alone = true;
     task.opens.push_back(bank_path(tenant, people_or_handles, bank));
-    task.done = std::make_shared<std::promise<void>>();
-    std::future<void> done = task.done->get_future();
-    {
-        const std::lock_guard lock{mutex_};
-        queue_.push_back(std::move(task));
-    }
-    wake_.notify_all();
-    done.get();
+    run_alone(std::move(task));
     raise_registers({{next_bank, std::uint64_t{bank} + 1}});
 }
 
 void Leader::advance() {
-    Task task;
-    task.is_alone = true;
-    task.done = std::make_shared<std::promise<void>>();
-    std::future<void> done = task.done->get_future();
-    {
-        const std::lock_guard lock{mutex_};
-        queue_.push_back(std::move(task));
-    }
-    wake_.notify_all();
-    done.get();
+    run_alone({});
 }
 
 }  // namespace oubliette::keys

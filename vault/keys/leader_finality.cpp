@@ -74,8 +74,21 @@ void Leader::add_ack(const Acknowledgement& ack) {
 }
 
 bool Leader::is_acknowledged(const Waiting& waiting) const {
+    const bool lost = lost_a_keeper(waiting);
     return std::all_of(members_.begin(), members_.end(), [&](const Member& member) {
-        return member.status == MemberStatus::expelled || waiting.acks.contains(member.id);
+        if (member.status == MemberStatus::expelled) return true;
+        if (!waiting.acks.contains(member.id)) return false;
+        // Whoever is left must have signed that somebody is not waited for any more.
+        const auto latest = acknowledged_.find(member.id);
+        return !lost || (latest != acknowledged_.end() && latest->second >= members_epoch_);
+    });
+}
+
+// True if a keeper that had not acknowledged the group was expelled after it.
+bool Leader::lost_a_keeper(const Waiting& waiting) const {
+    if (waiting.row.members == head_.members) return false;
+    return std::any_of(members_.begin(), members_.end(), [&](const Member& member) {
+        return member.status == MemberStatus::expelled && !waiting.acks.contains(member.id);
     });
 }
 
@@ -162,9 +175,7 @@ void Leader::run_again(Waiting lost) {
 }
 
 // The rows from the group to the latest acknowledgement.
-std::vector<ChainRow> Leader::chain_of(const Waiting& waiting) const {
-    std::uint64_t last = waiting.row.epoch;
-    for (const auto& [id, ack] : waiting.acks) last = std::max(last, ack.epoch);
+std::vector<ChainRow> Leader::chain_of(const Waiting& waiting, std::uint64_t last) const {
     std::vector<ChainRow> chain;
     if (last > waiting.row.epoch) {
         for (const std::shared_ptr<Keeper>& keeper : keepers_in_sync()) {
@@ -185,9 +196,18 @@ Finality Leader::finality_of(const Waiting& waiting) const {
     finality.epoch = waiting.row.epoch;
     finality.hash_before = waiting.row.previous_hash;
     finality.hash_after = waiting.row.hash;
-    finality.chain = chain_of(waiting);
+    std::vector<Acknowledgement>& acks = finality.acknowledgements;
+    for (const auto& [id, ack] : waiting.acks) acks.push_back(ack);
+    // A receipt shows the members as of its last row, and that is where they changed.
+    if (waiting.row.members != head_.members) {
+        for (const std::shared_ptr<Keeper>& keeper : keepers_in_sync()) {
+            if (auto ack = keeper->acknowledge(members_epoch_)) acks.push_back(*ack);
+        }
+    }
+    std::uint64_t last = waiting.row.epoch;
+    for (const Acknowledgement& ack : acks) last = std::max(last, ack.epoch);
+    finality.chain = chain_of(waiting, last);
     finality.members = encode_members(members_);
-    for (const auto& [id, ack] : waiting.acks) finality.acknowledgements.push_back(ack);
     finality.request_count = waiting.leaves.size();
     finality.irrecoverable_after = clock_.now();
     return finality;

@@ -43,6 +43,7 @@ void Leader::run() {
         settle();
         if (is_last) return;
         look_after_places();
+        promote_joined();
     }
 }
 
@@ -71,11 +72,47 @@ void Leader::run_tasks(Tasks tasks) {
             together.push_back(std::move(task));
             continue;
         }
+        if (task.work) {
+            run_work(std::move(task));
+            continue;
+        }
         Tasks one;
         one.push_back(std::move(task));
         run_group(std::move(one));
     }
     if (!together.empty()) run_group(std::move(together));
+}
+
+void Leader::run_work(Task task) {
+    std::exception_ptr failed;
+    try {
+        task.work();
+    } catch (...) {
+        failed = std::current_exception();
+    }
+    {
+        const std::lock_guard lock{mutex_};
+        --running_count_;
+    }
+    if (failed) {
+        task.done->set_exception(failed);
+    } else {
+        task.done->set_value();
+    }
+}
+
+// Any thread but the group thread: waits until that has done the task by itself.
+void Leader::run_alone(Task task) {
+    task.is_alone = true;
+    task.done = std::make_shared<std::promise<void>>();
+    std::future<void> done = task.done->get_future();
+    {
+        const std::lock_guard lock{mutex_};
+        if (is_stopping_) throw Fault{FaultKind::storage, "the key plane was closed"};
+        queue_.push_back(std::move(task));
+    }
+    wake_.notify_all();
+    done.get();
 }
 
 // Requests that were applied before are not punctured again: they only wait for their finality.
@@ -107,7 +144,7 @@ void Leader::run_group(Tasks tasks) {
     tasks = answer_known(std::move(tasks));
     if (tasks.empty()) return;
     try {
-        std::optional<Advance> change = prepare(tasks);
+        std::optional<Advance> change = prepare(tasks, members_);
         if (!change) return split(std::move(tasks));
         if (std::optional<Fault> fault = apply(*change, tasks)) put_off(std::move(tasks), *fault);
     } catch (const Fault& fault) {
@@ -119,7 +156,7 @@ void Leader::run_group(Tasks tasks) {
     }
 }
 
-std::optional<Advance> Leader::prepare(const Tasks& tasks) {
+std::optional<Advance> Leader::prepare(const Tasks& tasks, const Members& members) {
     std::vector<Revocation> requests;
     std::vector<Path> opens;
     for (const Task& task : tasks) {
@@ -131,7 +168,7 @@ std::optional<Advance> Leader::prepare(const Tasks& tasks) {
                         [&](const Revocation& other) { return other.id == task.revocation.id; });
         if (!is_known) requests.push_back(task.revocation);
     }
-    const GroupOrder order{vault_, head_, head_.epoch + 1, term_, members_, root_};
+    const GroupOrder order{vault_, head_, head_.epoch + 1, term_, members, root_};
     std::optional<Fault> last;
     for (const std::shared_ptr<Keeper>& keeper : keepers_in_sync()) {
         try {
@@ -184,7 +221,7 @@ void Leader::split(Tasks tasks) {
         run_group(std::move(one));
     }
     const Tasks& whole = tasks;
-    std::optional<Advance> change = prepare(whole);
+    std::optional<Advance> change = prepare(whole, members_);
     if (!change) {
         return put_off(std::move(tasks),
                        Fault{FaultKind::storage, "a part of the request waits for a keeper"});
@@ -200,6 +237,8 @@ std::optional<Fault> Leader::apply(const Advance& change, Tasks& tasks) {
     bool is_taken = false;
     tree_.announce(change.steps.back().row.epoch, change.diff.root);
     for (const std::shared_ptr<Keeper>& keeper : keepers_in_sync()) {
+        // What expels a keeper is not sent to it.
+        if (!is_registered(change.members, keeper->name().keeper)) continue;
         try {
             const Acknowledgement ack = keeper->advance(change);
             if (!is_taken) take_over(change, tasks, keeper);
@@ -226,6 +265,7 @@ std::optional<Fault> Leader::apply(const Advance& change, Tasks& tasks) {
 // After the first keeper's acknowledgement: the change is durable, so it is the tree from now on.
 void Leader::take_over(const Advance& change, Tasks& tasks, const std::shared_ptr<Keeper>& first) {
     const EpochStep& step = change.steps.back();
+    adopt_members(change.members, step.row.epoch);
     LiveTree::Stores stores{first->store()};
     for (const std::shared_ptr<Keeper>& keeper : keepers_in_sync()) {
         if (keeper != first) stores.push_back(keeper->store());

@@ -1,6 +1,4 @@
 #include <algorithm>
-#include <set>
-#include <sys/stat.h>
 #include <utility>
 
 #include "vault/keys/leader.hpp"
@@ -21,12 +19,6 @@ std::string key_of(const RequestId& id) {
     return std::string{text_of(id)};
 }
 
-bool is_registered(const Members& members, const KeeperId& id) {
-    return std::any_of(members.begin(), members.end(), [&](const Member& member) {
-        return member.id == id && member.status != MemberStatus::expelled;
-    });
-}
-
 }  // namespace
 
 // ---- Opening ----
@@ -41,6 +33,7 @@ void Leader::open_place(Place& place) {
                         "the vault's init was not finished: run init again"};
         }
         place.keeper = Keeper::open(place.directory, seal_);
+        place.id = place.keeper->name().keeper;
         place.trouble.clear();
     } catch (const Fault& fault) {
         if (fault.kind() == FaultKind::conflict) throw;
@@ -68,7 +61,7 @@ void Leader::throw_if_none_opened() const {
                 "lost unless another keeper of this vault exists"};
 }
 
-void Leader::check_vault_and_members() {
+void Leader::check_vault() {
     std::optional<VaultId> vault;
     for (const Place& place : places_) {
         if (!place.keeper) continue;
@@ -110,7 +103,10 @@ void Leader::start() {
     {
         const std::lock_guard lock{memory_mutex_};
         reconcile_places();
+        undo_unfinished();
+        forget_superfluous();
     }
+    if (directories() != options_.keepers) tell_directories();
     const RegisterKey term_key{RegisterKind::term, kVaultTenant, 0, 0};
     const std::uint64_t term = std::max(read_register(term_key), head_.term) + 1;
     raise_registers({{term_key, term}});
@@ -122,20 +118,52 @@ void Leader::start() {
 
 // ---- Reconciling ----
 
+// Those that may take part. A new keeper that holds no page yet is left for a second round: it is
+// filled only when all active ones are in sync, so that all of them know that it is registered.
+std::vector<std::size_t> Leader::places_to_reconcile(bool with_unfilled) const {
+    std::vector<std::size_t> indices;
+    for (std::size_t i = 0; i < places_.size(); ++i) {
+        const Place& place = places_[i];
+        if (!place.keeper || place.needs_restart || place.is_refused) continue;
+        const Member* const member = find_member(members_, *place.id);
+        const bool is_unfilled = member != nullptr && member->status == MemberStatus::joining &&
+                                 !place.keeper->is_whole();
+        if (!is_unfilled || with_unfilled) indices.push_back(i);
+    }
+    return indices;
+}
+
 // REQUIRES: memory_mutex_ is held; called by start() or by the group thread.
 void Leader::reconcile_places() {
-    check_vault_and_members();
-    std::vector<std::size_t> indices;
-    std::vector<std::shared_ptr<Keeper>> keepers;
-    for (std::size_t i = 0; i < places_.size(); ++i) {
-        if (!places_[i].keeper || places_[i].needs_restart) continue;
-        indices.push_back(i);
-        keepers.push_back(places_[i].keeper);
+    check_vault();
+    judge_places();
+    const std::vector<std::size_t> filled = places_to_reconcile(false);
+    const bool has_whole = std::any_of(
+        filled.begin(), filled.end(), [&](std::size_t i) { return places_[i].keeper->is_whole(); });
+    if (!has_whole) {
+        throw Fault{FaultKind::corrupt,
+                    "no keeper that opens is registered in this vault: name the ones that are"};
     }
+    reconcile_those(filled);
+    const bool is_complete =
+        std::all_of(members_.begin(), members_.end(), [&](const Member& member) {
+            return member.status != MemberStatus::active || is_in_sync(member.id);
+        });
+    const std::vector<std::size_t> all = places_to_reconcile(true);
+    const bool has_unfilled = std::any_of(
+        all.begin(), all.end(), [&](std::size_t i) { return !places_[i].keeper->is_whole(); });
+    if (is_complete && has_unfilled) reconcile_those(all);
+    retire_expelled();
+    collect_missing_acks();
+}
+
+void Leader::reconcile_those(const std::vector<std::size_t>& indices) {
+    std::vector<std::shared_ptr<Keeper>> keepers;
+    for (const std::size_t i : indices) keepers.push_back(places_[i].keeper);
     std::size_t newest = 0;
     const std::vector<Reconciled> states = reconcile(keepers, &newest);
     const Keeper& first = *keepers[newest];
-    const Members members = first.members();
+    adopt_members(first.members(), first.head().epoch);
     const PlaneHead head = first.head();
     RootSlot root = first.read_root();
     Memory memory = first.memory();
@@ -147,15 +175,10 @@ void Leader::reconcile_places() {
         const std::lock_guard lock{mutex_};
         for (std::size_t i = 0; i < indices.size(); ++i) {
             Place& place = places_[indices[i]];
-            place.is_in_sync =
-                states[i].is_in_sync && is_registered(members, place.keeper->name().keeper);
+            place.is_in_sync = states[i].is_in_sync;
             place.trouble = states[i].note;
-            if (!place.is_in_sync && place.trouble.empty()) {
-                place.trouble = "it is not registered in this vault";
-            }
             if (place.is_in_sync && i != newest) stores.push_back(place.keeper->store());
         }
-        members_ = members;
         head_ = head;
         // Another leader may have led a keeper that is back: k0 refuses a term that is over.
         term_ = std::max(term_, head.term);
@@ -186,7 +209,6 @@ void Leader::reconcile_places() {
     tree_.use_stores(std::move(stores));
     tree_.publish_whole(head.epoch, root);
     root_ = std::move(root);
-    collect_missing_acks();
 }
 
 // Acknowledgements that a keeper can sign now for groups that lack its own.
@@ -215,7 +237,7 @@ std::vector<std::shared_ptr<Keeper>> Leader::keepers_in_sync() const {
 bool Leader::is_anyone_away() const {
     const std::lock_guard lock{mutex_};
     return std::any_of(places_.begin(), places_.end(),
-                       [](const Place& place) { return !place.is_in_sync; });
+                       [](const Place& place) { return !place.is_in_sync && !place.is_refused; });
 }
 
 void Leader::take_out(const Keeper& keeper, const std::string& trouble) {
@@ -297,7 +319,7 @@ void Leader::look_after_places() {
     }
     if (now < retry_at_) return;
     try {
-        if (tree_.take_damage()) repair_damage();
+        repair_damage();
         if (is_anyone_away()) retry_places();
     } catch (const std::exception&) {
         // Out of memory or descriptors: the next try may have them.
@@ -307,39 +329,13 @@ void Leader::look_after_places() {
     settle();
 }
 
-// A reader found a page that is damaged in one keeper and whole in another: keepers whose tree does
-// not walk get a full copy of one whose does.
-void Leader::repair_damage() {
-    const std::lock_guard lock{memory_mutex_};
-    std::shared_ptr<Keeper> good;
-    std::vector<std::shared_ptr<Keeper>> damaged;
-    for (const std::shared_ptr<Keeper>& keeper : keepers_in_sync()) {
-        const auto source = keeper->store();
-        const auto view = source->read();
-        const auto pages = [&](const PageId& id) { return KeeperRows::page(*view, id); };
-        const bool is_good =
-            walk(root_, pages, [](const PageId&, ByteView, const Page&) { return true; });
-        if (is_good && !good) good = keeper;
-        if (!is_good) damaged.push_back(keeper);
-    }
-    if (!good || damaged.empty()) return;
-    for (const std::shared_ptr<Keeper>& keeper : damaged) {
-        try {
-            (void)keeper->rebuild(root_, *good->store(), good->steps_after(0), good->members(),
-                                  good->memory(), 0);
-        } catch (const Fault& fault) {
-            take_out(*keeper, fault.what());
-        }
-    }
-    reconcile_places();
-}
-
 void Leader::retry_places() {
     std::vector<std::size_t> away;
     {
         const std::lock_guard lock{mutex_};
         for (std::size_t i = 0; i < places_.size(); ++i) {
-            if (!places_[i].is_in_sync && !places_[i].needs_restart) away.push_back(i);
+            const Place& place = places_[i];
+            if (!place.is_in_sync && !place.needs_restart && !place.is_refused) away.push_back(i);
         }
     }
     // No register may be raised between the merge and the moment when the keeper takes part.
@@ -348,7 +344,8 @@ void Leader::retry_places() {
     bool is_back = false;
     for (const std::size_t i : away) {
         Place place;
-        place.directory = options_.keepers[i];
+        place.directory = places_[i].directory;
+        place.id = places_[i].id;
         try {
             open_place(place);
         } catch (const Fault& fault) {
@@ -367,54 +364,6 @@ void Leader::retry_places() {
         for (const std::size_t i : away) {
             if (!places_[i].is_in_sync) places_[i].trouble = fault.what();
         }
-    }
-}
-
-// ---- Status ----
-
-PlaneStatus Leader::status() const {
-    PlaneStatus out;
-    std::vector<std::shared_ptr<Keeper>> keepers;
-    {
-        const std::lock_guard lock{mutex_};
-        out.vault = vault_;
-        out.epoch = head_.epoch;
-        out.term = term_;
-        out.hash = head_.hash;
-        out.waiting = queue_.size() + running_count_ + waiting_count_;
-        for (const Place& place : places_) {
-            KeeperStatus status;
-            status.directory = place.directory;
-            status.online = place.is_in_sync;
-            status.trouble = place.trouble;
-            out.keepers.push_back(std::move(status));
-            keepers.push_back(place.keeper);
-        }
-    }
-    for (std::size_t i = 0; i < keepers.size(); ++i) {
-        KeeperStatus& status = out.keepers[i];
-        struct stat file {};
-        if (::stat(status.directory.c_str(), &file) == 0) status.device = file.st_dev;
-        if (!keepers[i]) continue;
-        status.id = keepers[i]->name().keeper;
-        status.public_key = keepers[i]->public_key();
-        status.cell_class = keepers[i]->cell_class();
-        status.seal = keepers[i]->seal_name();
-        status.epoch = keepers[i]->is_whole() ? keepers[i]->head().epoch : 0;
-    }
-    return out;
-}
-
-bool shares_device(const PlaneStatus& status) {
-    std::set<std::uint64_t> devices;
-    return std::ranges::any_of(status.keepers, [&devices](const KeeperStatus& keeper) {
-        return keeper.device != 0 && !devices.insert(keeper.device).second;
-    });
-}
-
-void Leader::confirm_ready() {
-    for (const std::filesystem::path& directory : options_.keepers) {
-        remove_durably(directory / kUnfinishedMark);
     }
 }
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "crypto/ggm.hpp"
 #include "vault/keys/keeper_rows.hpp"
@@ -15,6 +16,8 @@ constexpr unsigned kLeafFirst = 64;  // heap number of a page's first child
 
 // How long a reader looks for the root of the snapshot it got: a merge of keepers takes a moment.
 constexpr auto kRootWait = std::chrono::seconds(2);
+
+constexpr std::size_t kDamageMax = 256;  // pages that are remembered for repair
 
 // The seed of `path`, `from` bits of which lead to `seed`.
 crypto::Seed descend(crypto::KeyView seed, const Path& path, unsigned from) {
@@ -101,7 +104,7 @@ struct LiveTree::Reader {
         std::optional<Page> opened = open_from(*view, id, key);
         for (std::size_t i = 1; !opened && i < stores.size(); ++i) {
             opened = open_from(*stores[i]->read(), id, key);
-            if (opened) tree.is_damaged_.store(true);
+            if (i == 1) tree.note_damage(id);
         }
         if (!opened) return nullptr;
         auto page = std::make_shared<const Page>(std::move(*opened));
@@ -218,6 +221,16 @@ std::optional<std::uint32_t> LiveTree::highest_dead_item(TenantId tenant, Subjec
 void LiveTree::mark_dead(std::span<const Path> paths) {
     dead_.add(paths);
     seeds_.wipe(paths);
+}
+
+void LiveTree::note_damage(const PageId& id) {
+    const std::lock_guard lock{damage_mutex_};
+    if (damage_.size() < kDamageMax) damage_.insert(id);
+}
+
+std::set<PageId> LiveTree::take_damage() {
+    const std::lock_guard lock{damage_mutex_};
+    return std::exchange(damage_, {});
 }
 
 void LiveTree::use_stores(Stores stores) {

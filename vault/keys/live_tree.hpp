@@ -2,7 +2,9 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <set>
 #include <shared_mutex>
 #include <vector>
 
@@ -52,8 +54,9 @@ public:
     // After a change of which the pages are not known.
     void publish_whole(std::uint64_t epoch, const RootSlot& root);
 
-    // Pages that had to be read from another store than the first, since the last call.
-    [[nodiscard]] bool take_damage() noexcept { return is_damaged_.exchange(false); }
+    // Pages that did not open from the first store, since the last call: where they are. Not all
+    // of them, if there are many.
+    [[nodiscard]] std::set<PageId> take_damage();
 
 private:
     struct Rooted {
@@ -65,6 +68,7 @@ private:
     [[nodiscard]] Derived walk(const Path& path);
     [[nodiscard]] static std::optional<Derived> walk_page(const Page& page, const Path& path,
                                                           unsigned level, crypto::PageKey* next);
+    void note_damage(const PageId& id);
     [[nodiscard]] bool is_current(std::uint64_t epoch) const noexcept {
         return epoch_.load(std::memory_order_seq_cst) == epoch;
     }
@@ -73,7 +77,8 @@ private:
     PageCache pages_;
     DeadSet dead_;
     std::atomic<std::uint64_t> epoch_{0};
-    std::atomic<bool> is_damaged_{false};
+    std::mutex damage_mutex_;  // guards the next
+    std::set<PageId> damage_;
 
     mutable std::shared_mutex mutex_;  // guards the rest
     Rooted current_;

@@ -166,6 +166,21 @@ Path bank_path(TenantId tenant, AddressClass people_or_handles, std::uint16_t ba
     return class_path(tenant, people_or_handles).child(bank, 12);
 }
 
+std::optional<BankAddress> bank_address(const Path& path) noexcept {
+    constexpr unsigned kTenantBits = 12;
+    constexpr unsigned kClassBits = 6;
+    constexpr unsigned kBankNumberBits = 12;
+    if (path.bits() != kTenantBits + kClassBits + kBankNumberBits) return std::nullopt;
+    BankAddress address;
+    address.tenant = static_cast<TenantId>(path.slice(0, kTenantBits));
+    address.people_or_handles = static_cast<AddressClass>(path.slice(kTenantBits, kClassBits));
+    address.bank =
+        static_cast<std::uint16_t>(path.slice(kTenantBits + kClassBits, kBankNumberBits));
+    const bool is_bank = address.people_or_handles == AddressClass::people ||
+                         address.people_or_handles == AddressClass::handles;
+    return is_bank ? std::optional{address} : std::nullopt;
+}
+
 Path person_path(TenantId tenant, SubjectNumber number) noexcept {
     const std::uint64_t index = number.local & kReserved24;
     OBL_ASSERT(number.local >> 36 == 0 && index != kReserved24);

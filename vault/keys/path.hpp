@@ -97,6 +97,13 @@ private:
                                                   std::uint16_t recipient, std::uint16_t kid_last);
 [[nodiscard]] Path bank_path(TenantId tenant, AddressClass people_or_handles,
                              std::uint16_t bank) noexcept;
+// Of a bank_path().
+struct BankAddress {
+    TenantId tenant{};
+    AddressClass people_or_handles{};
+    std::uint16_t bank = 0;
+};
+[[nodiscard]] std::optional<BankAddress> bank_address(const Path& path) noexcept;
 [[nodiscard]] Path person_path(TenantId tenant, SubjectNumber number) noexcept;
 [[nodiscard]] Path retention_path(TenantId tenant, std::uint16_t retention_class,
                                   std::uint16_t day) noexcept;

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "vault/keys/keeper.hpp"
+#include "vault/keys/nursery.hpp"
 #include "vault/keys/reconcile.hpp"
 
 // KeyPlane::init: epochs 1 to 3 of KEYS 6.3 and the first banks.
@@ -10,90 +11,6 @@ namespace oubliette::keys {
 namespace {
 
 namespace fs = std::filesystem;
-
-// A directory that init prepares. Unless kept, everything that init made in it is removed again.
-class Nursery {
-public:
-    explicit Nursery(fs::path directory) : directory_(std::move(directory)) {
-        std::error_code error;
-        is_new_ = fs::create_directory(directory_, error);
-        if (error) {
-            throw Fault{FaultKind::configuration, "cannot make " + directory_.string() + ": " +
-                                                      error.message() +
-                                                      ": make its parent directory first"};
-        }
-        try {
-            prepare();
-        } catch (...) {
-            if (is_new_) fs::remove_all(directory_, error);
-            throw;
-        }
-    }
-    Nursery(Nursery&& other) noexcept
-        : directory_(std::move(other.directory_)),
-          is_new_(other.is_new_),
-          is_kept_(std::exchange(other.is_kept_, true)) {}
-    Nursery& operator=(Nursery&&) = delete;
-    Nursery(const Nursery&) = delete;
-    Nursery& operator=(const Nursery&) = delete;
-    ~Nursery() {
-        if (is_kept_) return;
-        std::error_code error;
-        if (is_new_) {
-            fs::remove_all(directory_, error);
-        } else {
-            clear();
-        }
-    }
-
-    [[nodiscard]] const fs::path& directory() const noexcept { return directory_; }
-    void keep() noexcept { is_kept_ = true; }
-
-private:
-    void prepare() {
-        fs::permissions(directory_, fs::perms::owner_all);
-        const fs::path mark = directory_ / kUnfinishedMark;
-        // Only what an unconfirmed init left may be wiped, and only if nothing else is there.
-        if (fs::exists(mark) && holds_only_keeper_files(directory_)) clear();
-        if (!fs::is_empty(directory_)) {
-            throw Fault{FaultKind::configuration, "keeper directory " + directory_.string() +
-                                                      " is not empty: name an empty or a new one"};
-        }
-        create_file(mark, {});
-    }
-
-    // The anchors first: they are keys, the rest is not. Never throws.
-    void clear() noexcept {
-        try {
-            {
-                FileLock owner{directory_ / kOwnerLock};
-                if (!owner.try_exclusive()) return;
-                if (fs::exists(directory_ / kCellFile)) {
-                    Cell cell{directory_ / kCellFile};
-                    for (unsigned slot = 0; slot < kCellSlotCount; ++slot) cell.erase(slot);
-                }
-            }
-            clear_files();
-        } catch (const std::exception&) {
-            clear_files();
-        }
-    }
-
-    void clear_files() const noexcept {
-        std::error_code error;
-        std::vector<fs::path> files;
-        for (fs::directory_iterator next{directory_, error}, end; !error && next != end;
-             next.increment(error)) {
-            if (next->path().filename() != kUnfinishedMark) files.push_back(next->path());
-        }
-        for (const fs::path& file : files) fs::remove_all(file, error);
-        fs::remove(directory_ / kUnfinishedMark, error);  // last: it allows the wiping
-    }
-
-    fs::path directory_;
-    bool is_new_ = false;
-    bool is_kept_ = false;
-};
 
 using Keepers = std::vector<std::shared_ptr<Keeper>>;
 
@@ -154,9 +71,12 @@ void make_plane(const Keepers& keepers, TenantId tenant) {
 
 void KeyPlane::init(const PlaneOptions& options, const VaultId& vault, TenantId tenant,
                     const SealSecret& seal) {
-    check_directories(options.keepers);
+    constexpr std::size_t kKeepersMin = 2;
+    check_directories(options.keepers, options.data, kKeepersMin);
     std::vector<Nursery> nurseries;
-    for (const fs::path& directory : options.keepers) nurseries.emplace_back(directory);
+    for (const fs::path& directory : options.keepers) {
+        nurseries.emplace_back(directory, kUnfinishedMark);
+    }
     {
         Keepers keepers;
         for (const Nursery& nursery : nurseries) {

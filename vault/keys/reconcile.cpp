@@ -184,13 +184,24 @@ std::vector<Revocation> requests_of_fork(const Keeper& fork, const Keeper& newes
 
 // ---- All of them ----
 
+bool has_readable_rows(const Keeper& keeper) {
+    try {
+        (void)keeper.memory();
+        return true;
+    } catch (const Fault& fault) {
+        if (fault.kind() != FaultKind::corrupt) throw;
+        return false;
+    }
+}
+
+// Of two that are equally far, the one whose rows beside the tree can be read: it mends the other.
 std::size_t find_newest(const Keepers& keepers) {
     std::optional<std::size_t> newest;
-    std::pair<std::uint64_t, std::uint64_t> best;
+    std::tuple<std::uint64_t, std::uint64_t, bool> best;
     for (std::size_t i = 0; i < keepers.size(); ++i) {
         if (!keepers[i]->is_whole()) continue;
         const PlaneHead head = keepers[i]->head();
-        const std::pair rank{head.term, head.epoch};
+        const std::tuple rank{head.term, head.epoch, has_readable_rows(*keepers[i])};
         if (newest && rank <= best) continue;
         newest = i;
         best = rank;

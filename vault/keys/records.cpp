@@ -63,6 +63,11 @@ crypto::SubKey keeper_subkey(const crypto::Kek& kek, std::uint64_t number) {
     return crypto::derive_subkey(kek.expose(), crypto::KdfContext::system, number);
 }
 
+bool is_known(RegisterKind kind) noexcept {
+    const auto number = static_cast<unsigned>(kind);
+    return number >= 1 && number <= static_cast<unsigned>(RegisterKind::scrub_time);
+}
+
 bool is_known(CellClass cell_class) noexcept {
     return cell_class == CellClass::software || cell_class == CellClass::besteffort;
 }
@@ -334,7 +339,7 @@ std::optional<RegisterKey> decode_register_key(ByteView encoded) {
     key.tenant = static_cast<TenantId>(reader.be16());
     key.a = reader.be16();
     key.b = reader.be16();
-    if (!reader.finished() || kind < 1 || kind > kRegisterKindMax) return std::nullopt;
+    if (!reader.finished() || !is_known(key.kind)) return std::nullopt;
     return key;
 }
 

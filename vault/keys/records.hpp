@@ -62,7 +62,7 @@ struct Member {
     crypto::PublicKey public_key{};
     CellClass cell_class = CellClass::besteffort;
     MemberStatus status = MemberStatus::active;
-    std::uint64_t last_epoch = 0;  // expelled: the highest epoch sent to it; else 0
+    std::uint64_t last_epoch = 0;  // expelled: nothing later was ever sent to it; else 0
     friend bool operator==(const Member&, const Member&) = default;
 };
 using Members = std::vector<Member>;  // ordered by id
