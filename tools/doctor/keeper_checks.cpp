@@ -21,8 +21,7 @@ constexpr const char* kRunAsOwner = "run doctor as the user that runs the server
 void check_apart(const Place& place, Findings& findings) {
     constexpr std::string_view kCheck = "keepers_apart";
     try {
-        keys::check_directories(place.config.keepers, {}, 1);
-        check_keepers_apart(place.data, place.config.keepers);
+        keys::check_directories(place.config.keepers, place.data, 1);
     } catch (const Fault& fault) {
         findings.push_back({Level::problem, kCheck, fault.what(), {}});
         return;
