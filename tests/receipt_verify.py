@@ -20,7 +20,9 @@ import sys
 import time
 
 EPOCH = 1577836800  # 2020-01-01T00:00:00Z
-SCOPES = {"subject": 1, "field": 2, "category": 3}
+SCOPES = {"subject": 1, "field": 2, "category": 3, "region": 9, "recipient": 10, "bank": 11,
+          "tenant": 12}
+SYSTEM, PEOPLE, REGION = 0, 1, 5  # classes of addresses
 GROUNDS = {"other": 0, "unlawful": 1, "no_consent": 2, "breach": 3, "no_longer_using": 4,
            "withdrawn": 5}
 STATUS = {"joining": 1, "active": 2, "expelled": 3}
@@ -193,16 +195,27 @@ def check_chain(receipt, vault, members):
     need(any(ack["epoch"] == last for ack in receipt["acknowledgements"]), "chain")
 
 
+def fits(scope, addresses):
+    """True if these are the keys of one whole scope, or, of a field, some below one person."""
+    bits = [address[0] for address in addresses]
+    # tenant 12 | class 6 | local 36 | below a person
+    numbers = [int.from_bytes(address[1:], "big") >> 26 for address in addresses]
+    classes = {number >> 36 & 63 for number in numbers}
+    if scope in ("field", "category"):
+        return min(bits) > 54 and len(set(numbers)) == 1 and classes == {PEOPLE}
+    if scope == "recipient":
+        return min(bits) >= 18 and classes == {SYSTEM}
+    wanted = {"subject": (54, PEOPLE), "region": (54, REGION), "bank": (30, PEOPLE),
+              "tenant": (12, SYSTEM)}[scope]
+    return bits == [wanted[0]] and (scope == "tenant" or classes == {wanted[1]})
+
+
 def check_request(receipt):
     addresses = [unhex(address, 11) for address in receipt["addresses"]]
     # An address list is ordered by the left-aligned bytes, then by the number of bits.
     order = [(address[1:], address[0]) for address in addresses]
     need(order and order == sorted(set(order)), "request")
-    numbers = [int.from_bytes(address[1:], "big") >> 26 for address in addresses]  # 54 bits
-    need(len(set(numbers)) == 1 and numbers[0] >> 36 & 63 == 1, "request")
-    whole = [address[0] == 54 for address in addresses]
-    need(all(whole) and len(whole) == 1 if receipt["scope"] == "subject" else
-         all(address[0] > 54 for address in addresses), "request")
+    need(fits(receipt["scope"], addresses), "request")
     root = receipt["chain"][0]["req_root"]
     need(any(ack["epoch"] == receipt["epoch"] and ack["req_root"] == root
              for ack in receipt["acknowledgements"]), "request")

@@ -21,8 +21,8 @@
 //   DIR/manifest.sig   the vault's signature over manifest.json: backup_signature.hpp
 //   DIR/INCOMPLETE     only while it is being written: such a DIR is no backup
 //
-// The digests find damage and mixed-up files, the signature what others made. Members that are not known are ignored
-// in format 1; a change that an older program must not ignore is a new format.
+// The digests find damage and mixed-up files, the signature what others made. Members that are not
+// known are ignored in format 1; a change that an older program must not ignore is a new format.
 
 namespace oubliette {
 

@@ -256,7 +256,7 @@ void Core::resume_revocations() {
             erasure.accepted = now();
             erasure.commitment = revocation.opening_commitment;
             erasure.blind = revocation.blind;
-            erasure.addresses = revocation.addresses;
+            erasure.addresses = sorted_addresses(revocation);
             write_erasure(view, erasure);
         });
     }

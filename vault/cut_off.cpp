@@ -133,6 +133,7 @@ void accept(Core& core, store::WriteView& view, const Caller& caller, const CutO
     row.accepted = core.now();
     row.commitment = revocation.opening_commitment;
     row.blind = revocation.blind;
+    row.addresses = sorted_addresses(revocation);
     write_erasure(view, row);
     work.answer.first = true;
 

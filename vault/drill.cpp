@@ -5,6 +5,7 @@
 
 #include "crypto/ggm.hpp"
 #include "vault/audit/audit_log.hpp"
+#include "vault/audit/tiles.hpp"
 #include "vault/backup_signature.hpp"
 #include "vault/drill_keys.hpp"
 #include "vault/erasure_rows.hpp"
@@ -85,7 +86,8 @@ public:
 private:
     // What belongs to no person: the audit log, erasures, and revocations that waited.
     void check_records() {
-        report_.is_log_whole = audit::AuditLog::verify(view_);
+        report_.is_log_whole = audit::AuditLog::verify(view_) &&
+                               audit::verify_tiles(view_, audit::AuditLog{view_}.size());
         visit_erasures(view_, [&](const std::optional<ErasureRow>& row) {
             if (!row) ++report_.records_damaged;
         });

@@ -108,9 +108,6 @@ void add_superseded(Writing& writing, std::vector<keys::Path>& paths, const keys
 void accept(Writing& writing, const Caller& caller, std::string_view subject, Ground ground,
             ErasureWork& outcome) {
     keys::Revocation& revocation = outcome.revoking.row.revocation;
-    std::ranges::sort(revocation.addresses);
-    const auto repeated = std::ranges::unique(revocation.addresses);
-    revocation.addresses.erase(repeated.begin(), repeated.end());
     crypto::random_bytes(revocation.id);
     crypto::random_bytes(revocation.blind);
     crypto::random_bytes(outcome.answer.opening);
@@ -126,7 +123,7 @@ void accept(Writing& writing, const Caller& caller, std::string_view subject, Gr
     row.accepted = writing.now;
     row.commitment = revocation.opening_commitment;
     row.blind = revocation.blind;
-    row.addresses = revocation.addresses;
+    row.addresses = sorted_addresses(revocation);
     write_erasure(writing.view, row);
     // The entry of an erasure names nobody: its request id leads to the receipt.
     const bool is_field = revocation.scope == keys::RevocationScope::field;
@@ -289,9 +286,9 @@ ReceiptKeys Vault::receipt_keys() const {
 std::vector<keys::KeeperId> Vault::missing_keepers() const {
     std::vector<keys::KeeperId> missing;
     for (const keys::KeeperStatus& keeper : core_->plane->status().keepers) {
-        const bool is_registered = keeper.state == keys::KeeperState::active ||
-                                   keeper.state == keys::KeeperState::joining;
-        if (!keeper.online && is_registered) missing.push_back(keeper.id);
+        const bool counts = keeper.state == keys::KeeperState::joining ||
+                            keeper.state == keys::KeeperState::active;
+        if (counts && !keeper.online) missing.push_back(keeper.id);
     }
     return missing;
 }

@@ -256,6 +256,14 @@ std::string_view name_of(Ground ground) noexcept {
     return found == kGrounds.end() ? "other" : found->name;
 }
 
+std::vector<keys::Path> sorted_addresses(const keys::Revocation& revocation) {
+    std::vector<keys::Path> addresses = revocation.addresses;
+    std::ranges::sort(addresses);
+    const auto repeated = std::ranges::unique(addresses);
+    addresses.erase(repeated.begin(), repeated.end());
+    return addresses;
+}
+
 Timestamp irrecoverable_after(const LogRecord& log) noexcept {
     const auto entry = audit::decode_entry(log.entry);
     return entry ? Timestamp{entry->time.seconds + kMinute} : Timestamp{};

@@ -82,6 +82,9 @@ struct ErasureRow {
     std::optional<LogRecord> log;
 };
 
+// The addresses of a request as its digest has them: in order, each once.
+[[nodiscard]] std::vector<keys::Path> sorted_addresses(const keys::Revocation& revocation);
+
 // Everything but the log record: what the entry in the log binds (receipt.hpp).
 // REQUIRES: `finality` is set exactly when the state is final.
 [[nodiscard]] Bytes encode_body(const ErasureRow& row);

@@ -86,18 +86,49 @@ Flaw check_chain(const Receipt& receipt) {
     return {};
 }
 
-// The keys of one whole person, or some below one person.
+bool is_of(const keys::Path& path, keys::AddressClass address_class) {
+    constexpr unsigned kTenantBits = 12;
+    constexpr unsigned kClassBits = 6;
+    return path.bits() >= kTenantBits + kClassBits &&
+           path.slice(kTenantBits, kClassBits) == static_cast<std::uint64_t>(address_class);
+}
+
+// True if these are the keys of one whole `scope`, or, of a field, some below one person.
 bool fits(keys::RevocationScope scope, const std::vector<keys::Path>& addresses) {
+    constexpr unsigned kTenantBits = 12;
+    constexpr unsigned kBankBits = 30;
+    using keys::AddressClass;
+    using keys::RevocationScope;
     if (addresses.empty()) return false;
-    if (addresses.front().bits() < keys::kAddressBits) return false;
-    const keys::Path person = addresses.front().prefix(keys::kAddressBits);
-    const auto address_class = static_cast<keys::AddressClass>(person.slice(12, 6));
-    if (address_class != keys::AddressClass::people) return false;
-    const bool is_person = addresses.size() == 1 && addresses.front() == person;
-    if (scope == keys::RevocationScope::subject) return is_person;
-    return std::ranges::all_of(addresses, [&](const keys::Path& path) {
-        return path.bits() > keys::kAddressBits && person.is_prefix_of(path);
-    });
+    const keys::Path& first = addresses.front();
+    const auto is_one = [&](unsigned bits) {
+        return addresses.size() == 1 && first.bits() == bits;
+    };
+    const auto below_one_person = [&](const keys::Path& path) {
+        return path.bits() > keys::kAddressBits &&
+               first.prefix(keys::kAddressBits).is_prefix_of(path);
+    };
+    switch (scope) {
+    case RevocationScope::subject:
+        return is_one(keys::kAddressBits) && is_of(first, AddressClass::people);
+    case RevocationScope::field:
+    case RevocationScope::category:
+        return first.bits() > keys::kAddressBits && is_of(first, AddressClass::people) &&
+               std::ranges::all_of(addresses, below_one_person);
+    case RevocationScope::region:
+        return is_one(keys::kAddressBits) && is_of(first, AddressClass::region);
+    case RevocationScope::recipient:
+        return std::ranges::all_of(
+            addresses, [](const keys::Path& path) { return is_of(path, AddressClass::system); });
+    case RevocationScope::bank: return is_one(kBankBits) && is_of(first, AddressClass::people);
+    case RevocationScope::tenant: return is_one(kTenantBits);
+    case RevocationScope::consent:
+    case RevocationScope::client:
+    case RevocationScope::token_key:
+    case RevocationScope::superseded:
+    case RevocationScope::retention_day: break;  // no receipts
+    }
+    return false;
 }
 
 Flaw check_request(const Receipt& receipt) {

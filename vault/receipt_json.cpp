@@ -17,6 +17,12 @@ using OrderedJson = nlohmann::ordered_json;
 using crypto::hex_encode;
 
 constexpr std::uint32_t kFormat = 1;
+// Those that end with a receipt.
+constexpr keys::RevocationScope kScopes[] = {
+    keys::RevocationScope::subject,   keys::RevocationScope::field,
+    keys::RevocationScope::category,  keys::RevocationScope::region,
+    keys::RevocationScope::recipient, keys::RevocationScope::bank,
+    keys::RevocationScope::tenant};
 
 // A member that is missing, of another type, or not a text of ours.
 class Unreadable : public std::runtime_error {
@@ -263,8 +269,7 @@ Receipt read_receipt(const Json& json) {
     row.state = ErasureState::final;
     row.id = hex<16>(json, "request_id");
     row.ground = parse_ground(text(json, "ground"));
-    for (const auto scope : {keys::RevocationScope::subject, keys::RevocationScope::field,
-                             keys::RevocationScope::category}) {
+    for (const auto scope : kScopes) {
         if (text(json, "scope") == oubliette::name_of(scope)) row.scope = scope;
     }
     const auto accepted = parse_time_text(text(json, "accepted_at"));

@@ -141,7 +141,8 @@ ReceiptKeys receipt_keys_of(const keys::KeyPlane& plane, const LogPublisher& pub
     ReceiptKeys keys;
     keys.vault = plane.vault_id();
     for (const keys::KeeperStatus& keeper : plane.status().keepers) {
-        if (keeper.id != keys::KeeperId{}) keys.keepers[keeper.id] = keeper.public_key;
+        if (keeper.state == keys::KeeperState::unregistered) continue;
+        keys.keepers[keeper.id] = keeper.public_key;
     }
     keys.log = publisher.verifier_keys();
     return keys;

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from .reading import Reader, check
 
-TOKEN, INDEX, CLIENT, API_KEY, AUDIT_SIGN = 1, 3, 4, 5, 7  # kinds of system leaves
+# Kinds of system leaves (keys/registry.hpp).
+TOKEN, INDEX, CLIENT, API_KEY, AUDIT_SIGN, BACKUP_SIGN = 1, 3, 4, 5, 7, 11
 PEOPLE, HANDLES = 1, 2                      # classes
 OPEN_DAY, HOLD_DAY = 0xFFFF, 0xFFFE
 ITEM_COUNT_MAX = 275_119
@@ -74,18 +75,6 @@ def item(owner, number):
 
 def implicit_marker(owner, number):
     return owner.below(58 + number // 64, 6).below(number % 64, 6)
-
-
-def leaves_of(below_person):
-    """The leaves of a subtree below a person: 60, 66, 72 or 78 bits, as its slot says."""
-    if below_person.bits < PERSON_BITS + 6:
-        missing = PERSON_BITS + 6 - below_person.bits
-        return [leaf for low in range(1 << missing)
-                for leaf in leaves_of(below_person.below(low, missing))]
-    slot = below_person.slice(PERSON_BITS, 6)
-    levels = 0 if slot < 48 else 1 if slot < 60 else 2 if slot < 63 else 3
-    missing = PERSON_BITS + 6 + 6 * levels - below_person.bits
-    return [below_person.below(low, missing) for low in range(1 << missing)]
 
 
 def decode_list(data, what):

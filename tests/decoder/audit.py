@@ -51,7 +51,7 @@ class Log:
     """All segments, hashed again. `roots` maps the size after each segment to its root."""
 
     def __init__(self, segments, meta):
-        self.entries, self.leaves, self.roots = [], [], {0: Frontier().root()}
+        self.encoded, self.leaves, self.roots = [], [], {0: Frontier().root()}
         frontier = Frontier()
         for key in sorted(segments):
             first, = struct.unpack(">Q", key)
@@ -65,9 +65,10 @@ class Log:
                 encoded = reader.take(ENTRY)
                 self.leaves.append(merkle_leaf(encoded))
                 frontier.add(self.leaves[-1])
-                self.entries.append(decode_entry(encoded))
+                self.encoded.append(encoded)
             check(frontier.root() == root, f"{what}: another root")
             self.roots[frontier.size] = root
+        self.entries = [decode_entry(encoded) for encoded in self.encoded]
         self.size, self.root = frontier.size, frontier.root()
         standing = struct.pack("<Q", frontier.size) + b"".join(frontier.peaks)
         check(meta == standing, "meta row log: the log is longer, shorter or another one")
@@ -93,13 +94,17 @@ def _subtree(nodes):
     return nodes[0]
 
 
-def open_checkpoint(note, vault, leaf):
-    """(generation, size, root) of a signed head. `leaf`: of the signing key, (kind audit_sign)."""
+def log_key(leaf):
+    """The public key of the seed in a leaf of kind audit_sign."""
+    return public_key_of(subkey(leaf, "oblsys_1", 3))
+
+
+def open_checkpoint(note, vault, public_key):
+    """(generation, size, root) of a head that this key signed."""
     body, _, lines = note.partition("\n\n")
     origin, size, root = body.split("\n")
     name = f"oubliette.{vault.hex()}"
     check(origin.startswith(f"{name}/g"), "a checkpoint of another log")
-    public_key = public_key_of(subkey(leaf, "oblsys_1", 3))
     key_id = hashlib.sha256(name.encode() + b"\n\x01" + public_key).digest()[:4]
     signatures = [base64.b64decode(line.removeprefix(f"\u2014 {name} "))
                   for line in lines.splitlines() if line.startswith(f"\u2014 {name} ")]

@@ -4,8 +4,9 @@ import struct
 from typing import NamedTuple, Optional
 
 from . import address
-from .keeper import ChainRow, Request, request_digest
-from .primitives import is_signed, merkle_leaf, root_of_proof
+from .audit import ENTRY
+from .keeper import ACTIVE_MEMBER, ChainRow, Request, decode_members, request_digest
+from .primitives import is_signed, merkle_leaf, root_of_proof, sha256
 from .reading import Reader, check
 
 EFFECTIVE, FINAL = 1, 2
@@ -43,6 +44,15 @@ class Finality(NamedTuple):
     proof: list
     acknowledgements: list
     chain: list
+    members: list
+
+
+class LogRecord(NamedTuple):
+    """Where the log says that an erasure is final, and the signed head at that commit."""
+    index: int
+    entry: bytes
+    keys: list
+    checkpoint: str
 
 
 class Erasure(NamedTuple):
@@ -50,11 +60,12 @@ class Erasure(NamedTuple):
     state: int
     ground: int
     accepted: int
-    finished: int
     commitment: bytes
     blind: bytes
-    audit_index: int
+    addresses: list
     finality: Optional[Finality]
+    body: bytes
+    log: Optional[LogRecord]
 
 
 class Queued(NamedTuple):
@@ -83,11 +94,19 @@ def decode_erasure(row):
     scope, state = reader.u8(), reader.u8()
     reader.zeros(1)
     check(scope in SCOPES and state in (EFFECTIVE, FINAL), "erasure: unknown scope or state")
-    head = (SCOPES[scope], state, reader.u16(), reader.u32(), reader.u32(), reader.take(32),
-            reader.take(32), reader.u64())
+    head = (SCOPES[scope], state, reader.u16(), reader.u32(), reader.take(32), reader.take(32),
+            address.decode_list(reader, "erasure"))
     finality = _decode_finality(reader) if state == FINAL else None
+    body = row[:reader.at]
+    log = _decode_log_record(reader) if state == FINAL else None
     reader.end()
-    return Erasure(*head, finality)
+    return Erasure(*head, finality, body, log)
+
+
+def _decode_log_record(reader):
+    index, entry = reader.u64(), reader.take(ENTRY)
+    keys = [reader.take(32) for _ in range(reader.u8())]
+    return LogRecord(index, entry, keys, reader.take(reader.u16()).decode())
 
 
 def _decode_finality(reader):
@@ -98,7 +117,8 @@ def _decode_finality(reader):
                         reader.u64(), *(reader.take(32) for _ in range(4)), reader.take(64))
         for _ in range(reader.u32())]
     chain = [ChainRow.read(reader.u64(), reader) for _ in range(reader.u32())]
-    return Finality(*head, proof, acknowledgements, chain)
+    members = decode_members(reader.take(reader.u32()))
+    return Finality(*head, proof, acknowledgements, chain, members)
 
 
 def decode_queued(identity, row):
@@ -112,10 +132,9 @@ def decode_queued(identity, row):
     return Queued(Request(identity, scope, ground, commitment, blind, addresses), due)
 
 
-def verify(identity, erasure, vault, members, addresses_of):
-    """Checks an erasure that is final: chain, signatures of all members, and that the request is
-    under the request root. `addresses_of` offers lists of dead addresses that may be the request's:
-    the vault itself does not keep them."""
+def verify(identity, erasure, vault):
+    """Checks an erasure that is final from the row alone: chain, signatures of all members, and
+    that the request is under the request root."""
     final = erasure.finality
     what = "erasure"
     check(final.chain and final.chain[0].epoch == final.epoch, f"{what}: the chain starts late")
@@ -127,6 +146,7 @@ def verify(identity, erasure, vault, members, addresses_of):
     for before, row in zip(final.chain, final.chain[1:]):
         check((row.epoch, row.previous) == (before.epoch + 1, before.hash),
               f"{what}: the chain is broken")
+    check(final.members.hash == final.chain[-1].members, f"{what}: other members")
     rows = {row.epoch: row for row in final.chain}
     for ack in final.acknowledgements:
         check(ack.is_signed(vault), f"{what}: a signature does not verify")
@@ -134,11 +154,13 @@ def verify(identity, erasure, vault, members, addresses_of):
         check(row is not None and (ack.previous, ack.hash, ack.members) ==
               (row.previous, row.hash, row.members), f"{what}: an acknowledgement is off the chain")
     signers = {(ack.keeper, ack.public_key) for ack in final.acknowledgements}
-    check(signers == members, f"{what}: a member did not acknowledge")
-    for addresses in addresses_of(erasure.scope):
-        digest = request_digest(identity, erasure.blind, addresses)
-        root = root_of_proof(merkle_leaf(digest), final.request_index, final.request_count,
-                             final.proof)
-        if root == first.request_root:
-            return addresses
-    check(False, f"{what}: nothing dead is what the request root says")
+    active = {(m.keeper, m.public_key) for m in final.members.list if m.status == ACTIVE_MEMBER}
+    check(active <= signers, f"{what}: a member did not acknowledge")
+    digest = request_digest(identity, erasure.blind, erasure.addresses)
+    root = root_of_proof(merkle_leaf(digest), final.request_index, final.request_count, final.proof)
+    check(root == first.request_root, f"{what}: not under the request root")
+
+
+def digest_in_log(identity, erasure, vault):
+    """What the log's entry binds: everything in the row but the log record (vault/receipt.hpp)."""
+    return sha256(b"obl/leaf/1", vault, identity, erasure.body)[:16]

@@ -16,6 +16,7 @@ FILES = {"anchor.cell", "seal.slots", "signing.key", "owner.lock", "io.lock"}
 STORE_FILES = {"data.mdb", "lock.mdb", "owner.lock"}
 TABLES = {"root", "pages", "chain", "requests", "request_ids", "pending", "registers"}
 LEAVES_PER_PART = 1_024
+ACTIVE_MEMBER = 2
 
 
 class Name(NamedTuple):
@@ -38,6 +39,11 @@ class Member(NamedTuple):
     cell_class: str
     status: int  # 1 joining, 2 active, 3 expelled
     last_epoch: int
+
+
+class Members(NamedTuple):
+    list: list
+    hash: bytes
 
 
 class ChainRow(NamedTuple):
@@ -75,6 +81,16 @@ class State(NamedTuple):
     sequence: int
     log_size: int
     log_root: bytes
+
+
+def decode_members(encoded):
+    reader = Reader(encoded, "member list")
+    members = [Member(reader.take(16), reader.take(32), reader.take(1).decode(), reader.u8(),
+                      reader.u64()) for _ in range(reader.u16())]
+    reader.end()
+    check([m.keeper for m in members] == sorted({m.keeper for m in members}),
+          "member list: out of order")
+    return Members(members, blake2b(b"oblmemb\x01", encoded))
 
 
 def request_digest(identity, blind, addresses):
@@ -182,14 +198,9 @@ class Keeper:
         self.state = self._state()
 
     def _members(self):
-        encoded = self.rows["root"][b"members"]
-        check(blake2b(b"oblmemb\x01", encoded) == self.head.members, "member list: another hash")
-        reader = Reader(encoded, "member list")
-        members = [Member(reader.take(16), reader.take(32), reader.take(1).decode(), reader.u8(),
-                          reader.u64()) for _ in range(reader.u16())]
-        reader.end()
-        check([m.keeper for m in members] == sorted({m.keeper for m in members}),
-              "member list: out of order")
+        decoded = decode_members(self.rows["root"][b"members"])
+        check(decoded.hash == self.head.members, "member list: another hash")
+        members = decoded.list
         check(any(m[:3] == (self.name.keeper, self.name.public_key, self.anchor.cell_class)
                   for m in members), "member list: this keeper is not in it")
         return members

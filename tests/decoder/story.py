@@ -1,8 +1,13 @@
 """A vault of the real binary with something of everything in it, and what a reader should find."""
 
+import contextlib
 import pathlib
 import shutil
 import sys
+import time
+
+from .lmdb_file import LmdbFile
+from .reading import Damaged
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 from vault_process import VaultProcess  # noqa: E402
@@ -18,6 +23,7 @@ FIELDS = {
     "address": lambda n: {"lines": [f"{n} Long Road"], "city": "Shanghai", "country": "CN"},
 }
 LOG_ENTRIES_MIN = 256
+WAIT_SECONDS = 60
 ITEM_COUNT = 60  # chat texts of one person: more items than the first area holds
 
 
@@ -43,6 +49,7 @@ class Story:
         self._revoke()
         self.random_token = self._random_token()
         self.checkpoint = self._checkpoint()
+        self._wait_for_tiles()
         assert self.vault.stop() == 0
 
     def _ok(self, answer):
@@ -73,6 +80,19 @@ class Story:
         """Enough entries for a tile of the log."""
         for _ in range(LOG_ENTRIES_MIN // len(self.tokens) + 1):
             self._ok(self.vault.detokenize(*self.tokens.values()))
+
+    def _wait_for_tiles(self):
+        """Tiles are stored beside requests, some time after their entries."""
+        end = time.monotonic() + WAIT_SECONDS
+        while time.monotonic() < end:
+            with contextlib.suppress(Damaged):  # read while the server writes
+                file = LmdbFile(self.vault.data / "store/data.mdb")
+                has_tiles = bool(file.tables["tiles"])
+                file.close()
+                if has_tiles:
+                    return
+            time.sleep(0.2)
+        raise AssertionError("no tile was stored")
 
     def _checkpoint(self):
         """The newest signed head of the log."""

@@ -10,7 +10,8 @@ from .primitives import VALUE, open_box, sha256, subkey
 from .reading import Reader, check
 
 NAME_KINDS = {"field": 1, "purpose": 2, "recipient": 3, "slot": 4, "region": 5, "category": 6}
-META = {b"format", b"vault", b"tenant", b"sequence", b"ready", b"log", b"log_key", b"sweep"}
+META = {b"format", b"vault", b"tenant", b"sequence", b"ready", b"log", b"log_key", b"sweep",
+        b"term", b"numbers"}
 CLIENT_RECORD = 0x0A
 
 
@@ -21,6 +22,8 @@ class Meta(NamedTuple):
     sequence: int
     log: bytes
     log_kid: int  # of the newest key that signs heads of the log
+    term: int     # of the newest start
+    numbers: int  # end of the newest lease of people's numbers
     sweep: tuple  # day, and the next person that the pass over all people for it looks at
 
 
@@ -47,9 +50,13 @@ def decode_meta(rows):
     check(rows[b"format"] == struct.pack("<I", 1), "meta: format of the future")
     check(rows[b"ready"] == b"\x01", "meta: init did not end")
     check(len(rows[b"vault"]) == 16, "meta: no vault id")
-    return Meta(rows[b"vault"], rows[b"tenant"].decode(), *struct.unpack("<IQ", rows[b"sequence"]),
-                rows[b"log"], *struct.unpack("<H", rows.get(b"log_key", bytes(2))),
-                struct.unpack("<HQ", rows.get(b"sweep", bytes(10))))
+    generation, sequence = struct.unpack("<IQ", rows[b"sequence"])
+    log_kid, = struct.unpack("<H", rows.get(b"log_key", bytes(2)))
+    term, = struct.unpack("<Q", rows.get(b"term", bytes(8)))
+    numbers, = struct.unpack("<Q", rows.get(b"numbers", bytes(8)))
+    sweep = struct.unpack("<HQ", rows.get(b"sweep", bytes(10)))
+    return Meta(rows[b"vault"], rows[b"tenant"].decode(), generation, sequence, rows[b"log"],
+                log_kid, term, numbers, sweep)
 
 
 def decode_names(rows):

@@ -1,12 +1,12 @@
 """A whole vault: every row of every table opened, explained and checked against the others."""
 
-import itertools
 import pathlib
 import struct
 
 from . import address, people
-from .audit import Log, open_checkpoint
-from .erasures import EFFECTIVE, decode_erasure, decode_queued, join_pieces, verify
+from .audit import Log, log_key, open_checkpoint
+from .erasures import (EFFECTIVE, decode_erasure, decode_queued, digest_in_log, join_pieces,
+                       verify)
 from .keeper import STORE_FILES, Keeper
 from .lmdb_file import LmdbFile
 from .normaliser import normalise
@@ -18,17 +18,13 @@ TENANT = 1
 TABLES = {"meta", "people", "names", "policies", "clients", "audit", "erasures", "queue", "expiry",
           "requests", "tiles"}
 FILES = {"vault.json", "store", "tls", "staging"}  # staging: empty but during a backup
-ACTIVE = 2            # status of a member
-RECIPIENT_BITS = 38    # of an address, up to and with the recipient
-SUBSET_ITEMS_MAX = 12  # dead items of one person of which every subset is tried
 
 # Registers (vault/keys/key_plane.hpp): what they count.
 PERSON_LEASE, NAME_ID, CLIENT_NUMBER, POLICY_VERSION, NEXT_BANK, TERM = 1, 3, 4, 6, 8, 9
 REGISTERS = range(1, 15)
 
-# What the log says when an erasure of a scope is accepted.
-SCOPE_ACTIONS = {"subject": "erase_accepted", "field": "delete_field", "region": "cut_off",
-                 "recipient": "cut_off", "bank": "cut_off", "tenant": "cut_off"}
+# Scopes whose erasures get a receipt.
+RECEIPT_SCOPES = {"subject", "field", "region", "recipient", "bank", "tenant"}
 
 
 class Person:
@@ -66,7 +62,7 @@ class Vault:
         self.data = pathlib.Path(data)
         self.damage, self.unexplained = [], []
         self.people, self.names, self.policies, self.clients = {}, {}, {}, {}
-        self.expiry, self.queue, self.erasures, self.proven = [], {}, {}, {}
+        self.expiry, self.queue, self.erasures, self.proven = [], {}, {}, set()
         self.meta = self.log = None
         self.keepers = [keeper for directory in keeper_directories
                         if (keeper := self._try(f"keeper {directory.name}", Keeper, directory,
@@ -144,7 +140,7 @@ class Vault:
         """(generation, size, root) of a signed head of this log."""
         leaf = self.tree.find(address.system(0, address.AUDIT_SIGN, 0, self.meta.log_kid))
         check(leaf is not None, "the key of the log is dead")
-        return open_checkpoint(note, self.meta.vault, leaf)
+        return open_checkpoint(note, self.meta.vault, log_key(leaf))
 
     def field_types(self):
         """{field number: type} of the newest policy."""
@@ -221,52 +217,29 @@ class Vault:
                   "a key that a stored value needs is to be destroyed")
 
     def _check_erasure(self, identity, erasure):
-        check(erasure.scope in SCOPE_ACTIONS, "an erasure of a scope that gets no receipt")
-        if self.log:
-            check(erasure.audit_index < self.log.size, "its log entry is missing")
-            entry = self.log.entries[erasure.audit_index]
-            check((entry.object, entry.action) == (identity, SCOPE_ACTIONS[erasure.scope]),
-                  "its log entry is about something else")
+        check(erasure.scope in RECEIPT_SCOPES, "an erasure of a scope that gets no receipt")
         if erasure.state == EFFECTIVE:
             check(identity in self.queue, "not final, and not queued either")
             return
-        members = {(m.keeper, m.public_key) for m in self.keeper.members if m.status == ACTIVE}
-        self.proven[identity] = verify(identity, erasure, self.meta.vault, members,
-                                       self._dead_candidates)
+        verify(identity, erasure, self.meta.vault)
+        check(all(self.keeper.is_dead(where) for where in erasure.addresses),
+              "a key that should be dead is alive")
+        if self.log:
+            self._check_log_record(identity, erasure)
+        self.proven.add(identity)
 
-    def _dead_candidates(self, scope):
-        """Lists of addresses that a final request of this scope may have named. The vault forgets
-        them, so everything dead is offered, and the request root says which it was."""
-        if scope == "subject":
-            for local in range(self.keeper.registers.get((PERSON_LEASE, TENANT, 0, 0), 0)):
-                if self.is_erased(local):
-                    yield [address.person(TENANT, local)]
-        elif scope == "field":
-            yield from self._dead_items()
-        elif scope == "recipient":
-            yield from self._dead_recipients()
-        else:
-            yield from ([dead] for dead in self.keeper.dead)
-
-    def _dead_recipients(self):
-        """All dead system leaves of one recipient, in as few subtrees as the tree has them."""
-        owners = {}
-        for dead in self.keeper.dead:
-            if dead.bits >= RECIPIENT_BITS and dead.slice(12, 6) == 0:
-                owners.setdefault(dead.slice(24, 14), []).append(dead)
-        yield from owners.values()
-
-    def _dead_items(self):
-        """Every set of dead items of one person; of very many, each alone and all together."""
-        owners = {}
-        for dead in sorted(self.keeper.dead):
-            if dead.bits > address.PERSON_BITS:
-                owners.setdefault(dead.prefix(address.PERSON_BITS), []).append(dead)
-        for items in owners.values():
-            whole = [leaf for dead in items for leaf in address.leaves_of(dead)]
-            few = len(whole) <= SUBSET_ITEMS_MAX
-            for size in range(1, len(whole) + 1) if few else (1, len(whole)):
-                yield from map(list, itertools.combinations(whole, size))
+    def _check_log_record(self, identity, erasure):
+        record = erasure.log
+        check(record.index < self.log.size and self.log.encoded[record.index] == record.entry,
+              "its log entry is missing or another one")
+        entry = self.log.entries[record.index]
+        check((entry.action, entry.object, entry.pseudonym) ==
+              ("erase_final", identity, digest_in_log(identity, erasure, self.meta.vault)),
+              "its log entry is about something else")
+        for public_key in record.keys if record.checkpoint else ():
+            _, size, root = open_checkpoint(record.checkpoint, self.meta.vault, public_key)
+            check(record.index < size and self.log.roots.get(size, root) == root,
+                  "its signed head is not one of the log")
 
     # ---- Keepers.
     def _check_keepers(self):
@@ -293,14 +266,17 @@ class Vault:
                              if place[0] not in REGISTERS]
         bank = max(self.people, default=0) >> 24
         check(bank < registers[NEXT_BANK, TENANT, address.PEOPLE, 0], "a bank that is not open")
-        check(all(local < registers[PERSON_LEASE, TENANT, 0, 0] for local in self.people),
+        lease = registers.get((PERSON_LEASE, TENANT, 0, 0), 0)  # none before the first person
+        check(self.meta.numbers <= lease, "a lease that the keepers do not know")
+        check(all(local < lease for local in self.people),
               "a person's number that was never leased")
         check(all(client <= registers[CLIENT_NUMBER, TENANT, 0, 0] for client in self.clients),
               "a client's number that was never given")
         newest = max(self.policies)
         mark = newest << 48 | int.from_bytes(self.policies[newest].digest[:6], "big")
         check(registers[POLICY_VERSION, TENANT, 0, 0] == mark, "the newest policy is another one")
-        check(registers[TERM, 0, 0, 0] >= self.keeper.head.term, "a term that nobody took")
+        check(registers[TERM, 0, 0, 0] >= max(self.keeper.head.term, self.meta.term),
+              "a term that nobody took")
         for (kind, _), number in self.names.items():
             check(number < registers[NAME_ID, TENANT, NAME_KINDS[kind], 0],
                   f"a {kind} has a number that was never given")

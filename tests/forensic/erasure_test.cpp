@@ -95,7 +95,7 @@ TEST_CASE("with all files and all secrets nothing erased opens and everything li
     CHECK(of(report.erased, Kind::consent).total == gone + every(30, changed));
     CHECK(report.erased_leaves ==
           gone * (Crowd::kValuesEach + 3) + fields_gone + every(30, changed));
-    CHECK(report.erased_leaves >= 10 * count);
+    CHECK(report.erased_leaves >= 8 * count);
     // The same attack is able to, where one anchor was not destroyed.
     REQUIRE(report.controls.size() == 1);
     CHECK(report.controls.front().holds());

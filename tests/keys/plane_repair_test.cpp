@@ -86,6 +86,7 @@ TEST_CASE("a keeper put back from a copy is found out and overwritten from its p
         check_agreement(*plane);
         for (std::uint64_t n = 1; n < 6; ++n) CHECK(key_text(*plane, person(n)) == "dead");
         CHECK(key_text(*plane, person(50)) == living);
+        CHECK(plane_numbers(vault.keeper(stale)).size() == 1);  // the old directory is gone
         (void)revoke(*plane, revocation_of({person(7)}));
     }
     fs::remove_all(vault.keeper(1 - stale));

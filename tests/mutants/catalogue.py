@@ -13,6 +13,7 @@ CELLS = ("oubliette_cells_tests",)
 PLANE = ("oubliette_plane_tests",)
 CRASH = ("plane_crash_tests",)
 CRYPTO = ("crypto_tests",)
+LYING = ("oubliette_lying_disk_tests",)
 
 
 def verbs(*cases):
@@ -21,6 +22,9 @@ def verbs(*cases):
 
 def plane(*cases):
     return ("oubliette_plane_tests", *cases)
+
+
+K0 = plane("a keeper refuses*")
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ MUTANTS = [
            "write_anchor(slot, anchor, head.epoch);  // k1", "", (PLANE,)),
     Mutant("k1: not read back", "vault/keys/keeper_commit.cpp",
            "if (!written || !crypto::equal_constant_time(written->anchor.expose(), "
-           "anchor.expose())) {", "if (false && written) {", (PLANE,)),
+           "anchor.expose())) {", "if (false && written) {", (LYING,)),
     Mutant("k1: into the live slot", "vault/keys/keeper_commit.cpp",
            "const unsigned slot = live_slot_ ? 1 - *live_slot_ : 0;",
            "const unsigned slot = live_slot_ ? *live_slot_ : 0;", (PLANE,)),
@@ -51,11 +55,11 @@ MUTANTS = [
            "cell_->erase(1 - slot);  // k3", "", (CRASH,)),
     Mutant("k3: root not opened again", "vault/keys/keeper_commit.cpp",
            "if (root_hash(open_root_of(target, slot)) != next.row.row.root_hash) {",
-           "if (false) {", (PLANE,)),
+           "if (false) {", (LYING,)),
     Mutant("k3: cell that moved", "vault/keys/keeper_commit.cpp",
-           "if (!cell_->in_place()) {", "if (false) {", (PLANE,)),
+           "if (!cell_->in_place()) {", "if (false) {", (LYING,)),
     Mutant("cell: erase not read back", "vault/keys/cell.cpp",
-           "if (state_->read_block(slot)->bytes != random->bytes) {", "if (false) {", (CELLS,)),
+           "if (state_->read_block(slot)->bytes != random->bytes) {", "if (false) {", (LYING,)),
     Mutant("cell: erase with nothing", "vault/keys/cell.cpp",
            "auto random = std::make_unique<Block>();\n    crypto::random_bytes(random->bytes);",
            "auto random = state_->read_block(slot);", (CELLS,), ci=True),
@@ -67,23 +71,24 @@ MUTANTS = [
     Mutant("recovery: other slot stays", "vault/keys/keeper.cpp",
            "cell_->erase(1 - live->slot);", "", (CRASH,)),
     Mutant("recovery: other directories stay", "vault/keys/keeper.cpp",
-           "if (number != plane_.number) remove_durably(", "if (false) remove_durably(", (CRASH,)),
+           "if (number != plane_.number) remove_durably(", "if (false) remove_durably(",
+           (plane("a keeper put back*"),)),
 
     # ---- k0
     Mutant("k0: not the next", "vault/keys/keeper_commit.cpp",
-           'refuse("it is not the next one")', "(void)0", (PLANE,)),
+           'refuse("it is not the next one")', "(void)0", (K0,)),
     Mutant("k0: term over", "vault/keys/keeper_commit.cpp",
-           'if (row.term < term) refuse("its term is over");', "", (PLANE,)),
+           'if (row.term < term) refuse("its term is over");', "", (K0,)),
     Mutant("k0: hash of other parts", "vault/keys/keeper_commit.cpp",
-           'refuse("its hash is not that of its parts")', "(void)0", (PLANE,)),
+           'refuse("its hash is not that of its parts")', "(void)0", (K0,)),
     Mutant("k0: requests of another root", "vault/keys/keeper_commit.cpp",
-           'refuse("its requests are not those of its root")', "(void)0", (PLANE,)),
+           'refuse("its requests are not those of its root")', "(void)0", (K0,)),
     Mutant("k0: other members", "vault/keys/keeper_commit.cpp",
-           'refuse("its members are others")', "(void)0", (PLANE,)),
+           'refuse("its members are others")', "(void)0", (K0,)),
     Mutant("k0: another root", "vault/keys/keeper_commit.cpp",
-           'refuse("its root is another")', "(void)0", (PLANE,)),
+           'refuse("its root is another")', "(void)0", (K0,)),
     Mutant("k0: pages not checked", "vault/keys/keeper_commit.cpp",
-           'if (!good) refuse("its pages', 'if (false && !good) refuse("its pages', (PLANE,)),
+           'if (!good) refuse("its pages', 'if (false && !good) refuse("its pages', (K0,)),
 
     # ---- check_diff
     Mutant("check: seed may change", "vault/keys/tree_check.cpp",
@@ -152,7 +157,7 @@ MUTANTS = [
     Mutant("start: term stays", "vault/keys/leader_places.cpp",
            "raise_registers({{term_key, term}});", "", (plane("every start has a higher term"),)),
     Mutant("rule N: bank without a keeper", "vault/keys/leader.cpp",
-           "if (keepers_in_sync().size() < options_.keepers.size()) {", "if (false) {", (PLANE,)),
+           "if (!is_everyone_in_sync()) {", "if (false) {", (PLANE,)),
 
     # ---- The data plane
     Mutant("revoke: queue row", "vault/core.cpp",

@@ -313,36 +313,6 @@ TEST_CASE("restore refuses what is no whole backup of this vault, and leaves not
         backup.sign();
         CHECK_THAT(complaint(options), Contains("two different backups"));
     }
-    SECTION("a manifest changed by a space") {
-        backup.change_manifest("\"format\": 1", "\"format\":  1");
-        CHECK_THAT(complaint(options), Contains("manifest.sig"));
-    }
-    SECTION("no signature") {
-        fs::remove(backup.directory() / kBackupSignature);
-        CHECK_THAT(complaint(options), Contains("manifest.sig"));
-    }
-    SECTION("a signature with a byte more") {
-        const std::string file = (backup.directory() / kBackupSignature).string();
-        write_text(file, read_text(file) + "\n");
-        CHECK_THAT(complaint(options), Contains("manifest.sig"));
-    }
-    SECTION("data of our own making, with a manifest that fits, signed by somebody else") {
-        backup.change([](store::WriteView& view) {
-            view.put(Tables::kMeta, bytes_of("mine"), bytes_of("mine"));
-        });
-        sign_backup(backup.directory(),
-                    crypto::SigningKey{crypto::Seed{ByteArray<32>{7}}.expose()});
-        CHECK_THAT(complaint(options), Contains("manifest.sig"));
-        backup.sign();
-        CHECK(complaint(options).empty());
-        fs::remove_all(options.data);
-    }
-    SECTION("a signature of another vault") {
-        const Backup other;
-        fs::copy_file(other.directory() / kBackupSignature, backup.directory() / kBackupSignature,
-                      fs::copy_options::overwrite_existing);
-        CHECK_THAT(complaint(options), Contains("manifest.sig"));
-    }
     SECTION("keepers of another vault") {
         const VaultPlace other;
         options.keepers = other.keepers();
@@ -366,6 +336,44 @@ TEST_CASE("restore refuses what is no whole backup of this vault, and leaves not
         options.data = backup.home / "new";
     }
     CHECK_FALSE(fs::exists(options.data));
+}
+
+TEST_CASE("restore refuses a backup that this vault did not sign, and leaves nothing behind") {
+    const Backup backup;
+    const auto complaint = [&] {
+        return complaint_of([&] { (void)restore_vault(backup.restoring(), backup.seal()); });
+    };
+    SECTION("a manifest changed by a space") {
+        backup.change_manifest("\"format\": 1", "\"format\":  1");
+        CHECK_THAT(complaint(), Contains("manifest.sig"));
+    }
+    SECTION("no signature") {
+        fs::remove(backup.directory() / kBackupSignature);
+        CHECK_THAT(complaint(), Contains("manifest.sig"));
+    }
+    SECTION("a signature with a byte more") {
+        const std::string file = (backup.directory() / kBackupSignature).string();
+        write_text(file, read_text(file) + "\n");
+        CHECK_THAT(complaint(), Contains("manifest.sig"));
+    }
+    SECTION("data of our own making, with a manifest that fits, signed by somebody else") {
+        backup.change([](store::WriteView& view) {
+            view.put(Tables::kMeta, bytes_of("mine"), bytes_of("mine"));
+        });
+        sign_backup(backup.directory(),
+                    crypto::SigningKey{crypto::Seed{ByteArray<32>{7}}.expose()});
+        CHECK_THAT(complaint(), Contains("manifest.sig"));
+        backup.sign();
+        CHECK(complaint().empty());
+        fs::remove_all(backup.restoring().data);
+    }
+    SECTION("a signature of another vault") {
+        const Backup other;
+        fs::copy_file(other.directory() / kBackupSignature, backup.directory() / kBackupSignature,
+                      fs::copy_options::overwrite_existing);
+        CHECK_THAT(complaint(), Contains("manifest.sig"));
+    }
+    CHECK_FALSE(fs::exists(backup.restoring().data));
 }
 
 TEST_CASE("restore refuses a directory that holds something, and keeps it") {

@@ -3,7 +3,6 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 
-#include "tools/cli.hpp"
 #include "tools/doctor/block_device.hpp"
 #include "tools/doctor/checks.hpp"
 #include "tools/doctor/file_facts.hpp"
@@ -22,13 +21,9 @@ constexpr const char* kRunAsOwner = "run doctor as the user that runs the server
 void check_apart(const Place& place, Findings& findings) {
     constexpr std::string_view kCheck = "keepers_apart";
     try {
-        keys::check_directories(place.config.keepers, {}, 1);
-        check_keepers_apart(place.data, place.config.keepers);
+        keys::check_directories(place.config.keepers, place.data, 1);
     } catch (const Fault& fault) {
         findings.push_back({Level::problem, kCheck, fault.what(), {}});
-        return;
-    } catch (const CommandError& error) {
-        findings.push_back({Level::problem, kCheck, error.what(), {}});
         return;
     }
     findings.push_back({Level::ok, kCheck, "keepers lie outside the data and of each other", {}});
@@ -64,7 +59,12 @@ void check_devices(const Place& place, Findings& findings) {
                                 "move one keeper to another device"});
         }
     }
-    if (!is_shared) {
+    if (keepers.size() == 1) {
+        findings.push_back({Level::problem, "keeper_devices",
+                            keepers[0].string() + " IS THE ONLY KEEPER: when it dies, every key is "
+                                                  "gone and with it everything that is stored",
+                            "enrol another one, on another device: oubliette keeper enrol DIR"});
+    } else if (!is_shared) {
         findings.push_back({Level::ok, "keeper_devices", "no two keepers share a device", {}});
     }
 }
@@ -86,6 +86,10 @@ void check_files(const fs::path& keeper, const struct stat& owner, Findings& fin
     if (stat_of(keeper / keys::kUnfinishedMark)) {
         findings.push_back({Level::problem, kCheck, keeper.string() + ": init did not end",
                             "run `oubliette init` again"});
+    }
+    if (stat_of(keeper / keys::kJoiningMark)) {
+        findings.push_back({Level::warning, kCheck, keeper.string() + " is still being enrolled",
+                            "it goes on while the server runs, or at its next start"});
     }
     std::error_code error;
     for (const auto& entry : fs::recursive_directory_iterator{keeper, error}) {

@@ -19,6 +19,7 @@
 //   object of keeper_enrol, keeper_expel := the keeper's id; of bank_open := bank:u16 | 0^14
 //   pseudonym := BLAKE2b-128(key = K_aud(person), n:u64le), n the person's own counter; zero
 //            without a person. K_aud = subkey 0 of S_fix, context `audit`.
+//            An erasure that is final has none: there it is a digest of the receipt (receipt.hpp).
 //   failed steps := bit i set: step i+1 of MISSION 3.1 refused (the first one that did)
 //
 // Entries of the log about itself have no person and use the 32 bytes of pseudonym and object:
