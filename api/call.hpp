@@ -64,6 +64,11 @@ void write_error(JsonWriter& json, Refusal refusal);
 [[nodiscard]] std::optional<ConsentInput> read_consent(
     JsonValue value, std::initializer_list<std::string_view> members);
 
+// {"finished":"2026-11-22T18:00:00Z","running":false,"pages":9,"repaired":0,"unrepairable":0}
+void write_scrub(JsonWriter& json, const keys::ScrubStatus& scrub);
+// Seconds of "Prefer: wait=N" (RFC 7240), at most 60; 5 without one.
+[[nodiscard]] unsigned wait_of(std::string_view prefer) noexcept;
+
 // ---- Handlers, one per operation. They answer through the call.
 void handle_put_subject(const CallPtr& call);
 void handle_tokenize(const CallPtr& call);
@@ -96,6 +101,12 @@ void handle_audit_tile(const CallPtr& call);
 void handle_audit_entry_bundle(const CallPtr& call);
 void handle_audit_entries(const CallPtr& call);
 void handle_audit_proof(const CallPtr& call);
+void handle_list_keepers(const CallPtr& call);
+void handle_enrol_keeper(const CallPtr& call);
+void handle_expel_keeper(const CallPtr& call);
+void handle_scrub_keepers(const CallPtr& call);
+void handle_list_keys(const CallPtr& call);
+void handle_rotate_key(const CallPtr& call);
 void handle_status(const CallPtr& call);
 void handle_backup(const CallPtr& call);
 void handle_livez(const CallPtr& call);

@@ -14,18 +14,6 @@ namespace {
 constexpr unsigned kWaitDefault = 5;  // seconds
 constexpr unsigned kWaitMax = 60;     // seconds
 
-// "wait=N" of RFC 7240; anything else is ignored, as that RFC asks.
-unsigned wait_of(std::string_view prefer) noexcept {
-    constexpr std::string_view kWait = "wait=";
-    const std::size_t at = prefer.find(kWait);
-    if (at == std::string_view::npos) return kWaitDefault;
-    const std::string_view digits = prefer.substr(at + kWait.size());
-    unsigned seconds = kWaitDefault;
-    const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), seconds);
-    if (parsed.ec != std::errc{}) return kWaitDefault;
-    return std::min(seconds, kWaitMax);
-}
-
 void hex_member(JsonWriter& json, std::string_view name, ByteView bytes) {
     json.member(name, crypto::hex_encode(bytes));
 }
@@ -114,6 +102,18 @@ private:
 };
 
 }  // namespace
+
+// "wait=N" of RFC 7240; anything else is ignored, as that RFC asks.
+unsigned wait_of(std::string_view prefer) noexcept {
+    constexpr std::string_view kWait = "wait=";
+    const std::size_t at = prefer.find(kWait);
+    if (at == std::string_view::npos) return kWaitDefault;
+    const std::string_view digits = prefer.substr(at + kWait.size());
+    unsigned seconds = kWaitDefault;
+    const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), seconds);
+    if (parsed.ec != std::errc{}) return kWaitDefault;
+    return std::min(seconds, kWaitMax);
+}
 
 void handle_erase_subject(const CallPtr& call) {
     const auto body = call->body({"ground"});

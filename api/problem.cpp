@@ -249,6 +249,12 @@ Response problem_response(Refusal refusal, std::string_view request_id,
         errors);
 }
 
+Response problem_response(Refusal refusal, std::string_view request_id, std::string_view detail) {
+    return make_response(
+        {status_of(refusal), oubliette::wire_name(refusal), text_for(refusal).title, detail},
+        request_id);
+}
+
 Response problem_response(FaultKind kind, std::string_view request_id) {
     switch (kind) {
     case FaultKind::storage_full: return problem_response(Refusal::storage_full, request_id);

@@ -27,6 +27,9 @@ struct FieldProblem {
 // REQUIRES: `request_id` is the id of the exchange (safe characters only).
 [[nodiscard]] Response problem_response(Refusal refusal, std::string_view request_id,
                                         std::span<const FieldProblem> errors = {});
+// With another `detail` than the code's own. REQUIRES: it is a fixed text of ours.
+[[nodiscard]] Response problem_response(Refusal refusal, std::string_view request_id,
+                                        std::string_view detail);
 // `Fault::what()` stays here: it is for the log of the operator, not for the client.
 [[nodiscard]] Response problem_response(FaultKind kind, std::string_view request_id);
 [[nodiscard]] Response problem_response(HeadError error, std::string_view request_id);

@@ -71,6 +71,12 @@ constexpr std::array kRoutes{
           kEverybody,
           Operation::audit_proof,
           {"index", "from", "size"}},
+    Route{Method::get, "/v1/keepers", kKeyOperator, Operation::list_keepers},
+    Route{Method::post, "/v1/keepers", kKeyOperator, Operation::enrol_keeper},
+    Route{Method::delete_, "/v1/keepers/{id}", kKeyOperator, Operation::expel_keeper, {"lost"}},
+    Route{Method::post, "/v1/keepers/scrub", kKeyOperator, Operation::scrub_keepers},
+    Route{Method::get, "/v1/keys", kKeyOperator, Operation::list_keys},
+    Route{Method::post, "/v1/keys/rotate", kKeyOperator, Operation::rotate_key},
     Route{Method::get, "/v1/status", kStaff, Operation::status},
     Route{Method::post, "/v1/sys/backup", kKeyOperator, Operation::backup},
     Route{Method::get, "/livez", kOpen, Operation::livez},
@@ -269,6 +275,12 @@ std::string_view name_of(Operation operation) noexcept {
     case Operation::audit_entry_bundle: return "audit_entry_bundle";
     case Operation::audit_entries: return "audit_entries";
     case Operation::audit_proof: return "audit_proof";
+    case Operation::list_keepers: return "list_keepers";
+    case Operation::enrol_keeper: return "enrol_keeper";
+    case Operation::expel_keeper: return "expel_keeper";
+    case Operation::scrub_keepers: return "scrub_keepers";
+    case Operation::list_keys: return "list_keys";
+    case Operation::rotate_key: return "rotate_key";
     case Operation::status: return "status";
     case Operation::backup: return "backup";
     case Operation::livez: return "livez";

@@ -52,6 +52,12 @@ void dispatch(const CallPtr& call) {
     case Operation::audit_entry_bundle: return handle_audit_entry_bundle(call);
     case Operation::audit_entries: return handle_audit_entries(call);
     case Operation::audit_proof: return handle_audit_proof(call);
+    case Operation::list_keepers: return handle_list_keepers(call);
+    case Operation::enrol_keeper: return handle_enrol_keeper(call);
+    case Operation::expel_keeper: return handle_expel_keeper(call);
+    case Operation::scrub_keepers: return handle_scrub_keepers(call);
+    case Operation::list_keys: return handle_list_keys(call);
+    case Operation::rotate_key: return handle_rotate_key(call);
     case Operation::status: return handle_status(call);
     case Operation::backup: return handle_backup(call);
     case Operation::livez: return handle_livez(call);

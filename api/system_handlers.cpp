@@ -21,6 +21,7 @@ void write_keeper(JsonWriter& json, const keys::KeeperStatus& keeper) {
         .member("id", crypto::hex_encode(keeper.id))
         .member("public_key", crypto::hex_encode(keeper.public_key))
         .member("class", {&cell_class, 1})
+        .member("state", keys::name_of(keeper.state))
         .key("online")
         .boolean(keeper.online)
         .key("epoch")
@@ -151,11 +152,15 @@ void handle_status(const CallPtr& call) {
         .integer(status.plane.term)
         .member("key_plane_hash", crypto::hex_encode(status.plane.hash));
     json.key("keepers").begin_array();
-    for (const auto& keeper : status.plane.keepers) write_keeper(json, keeper);
+    for (const auto& keeper : status.plane.keepers) {
+        if (keeper.state != keys::KeeperState::expelled) write_keeper(json, keeper);
+    }
     json.end_array();
     json.key("erasures_waiting").integer(std::uint64_t{status.erasures_waiting});
     json.key("damaged_rows").integer(std::uint64_t{status.damaged_rows});
     json.key("revocations_waiting").integer(std::uint64_t{status.plane.waiting});
+    json.key("scrub");
+    write_scrub(json, status.plane.scrub);
     json.key("audit_entries").integer(status.log_size);
     json.key("index")
         .begin_object()

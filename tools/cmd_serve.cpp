@@ -20,9 +20,10 @@ struct Options {
 void warn(const VaultStatus& status) {
     for (const std::string& warning : warnings_of(status)) say("WARNING: " + warning);
     for (const auto& keeper : status.plane.keepers) {
-        if (keeper.online || keeper.trouble.empty()) continue;
-        say("keeper " + keeper.directory.string() + ": " + keeper.trouble);
+        if (keeper.online || keeper.directory.empty()) continue;
+        say("WARNING: keeper " + keeper.directory.string() + ": " + keeper.trouble);
     }
+    if (status.rolled_back) say("this is generation " + std::to_string(status.generation));
     if (status.policy_version == 0) {
         say("WARNING: a newer policy was published than this copy holds; nothing is disclosed "
             "until it is published again");

@@ -25,6 +25,8 @@ void add_verbs(CLI::App& program, Run& chosen) {
     add_forensic(program, chosen);
     add_status(program, chosen);
     add_doctor(program, chosen);
+    add_keeper(program, chosen);
+    add_rotate(program, chosen);
     // Those who use it.
     add_tokenize(program, chosen);
     add_detokenize(program, chosen);

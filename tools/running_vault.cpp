@@ -9,12 +9,23 @@ namespace fs = std::filesystem;
 
 constexpr const char* kScratch = "staging";  // backups on their way; emptied at start
 
+// vault.json follows the keepers. It is read again, because somebody may have edited it.
+void remember_keepers(const fs::path& data, const std::vector<fs::path>& keepers) {
+    VaultConfig config = read_vault_config(data);
+    config.keepers = keepers;
+    write_vault_config(data, config);
+}
+
 }  // namespace
 
 RunningVault::RunningVault(const fs::path& data, const VaultConfig& config,
                            const std::string& listen) {
     const keys::SealSecret seal = keys::read_seal_secret(config.seal, false);
-    vault_ = Vault::open(vault_options(data, config), seal, clock_);
+    VaultOptions vault = vault_options(data, config);
+    vault.plane.keepers_changed = [data](const std::vector<fs::path>& keepers) {
+        remember_keepers(data, keepers);
+    };
+    vault_ = Vault::open(vault, seal, clock_);
     const fs::path scratch = data / kScratch;
     fs::remove_all(scratch);
     service_ = std::make_unique<api::Service>(*vault_, scratch);

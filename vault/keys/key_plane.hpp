@@ -80,9 +80,9 @@ struct ChainRow {
     crypto::Hash hash{};
 };
 
-// Proof that every registered keeper has destroyed what the request named. After a keeper that had
-// not acknowledged was expelled, each of the others is in it twice: with the acknowledgement of the
-// group, and with a later one whose member list shows the expulsion.
+// Proof that every registered keeper has destroyed what the request named. If the member list
+// changed after the group (a keeper that was waited for was expelled), keepers are in it twice:
+// with the acknowledgement of the group, and with a later one that shows the new list.
 struct Finality {
     std::uint64_t epoch = 0;     // the group that punctured the request
     crypto::Hash hash_before{};  // key-plane hash before and after that group

@@ -53,7 +53,13 @@ void Leader::throw_if_none_opened() const {
     for (const FaultKind kind : {FaultKind::sealed, FaultKind::corrupt, FaultKind::storage,
                                  FaultKind::storage_full, FaultKind::configuration}) {
         for (const Place& place : places_) {
-            if (place.fault == kind) throw Fault{kind, place.trouble};
+            if (place.fault != kind) continue;
+            const bool is_gone = kind == FaultKind::configuration;
+            throw Fault{kind, is_gone ? "none of the keepers is there; without one nothing that is "
+                                        "stored can be read, nor any backup, and nothing can bring "
+                                        "the keys back: " +
+                                            place.trouble
+                                      : place.trouble};
         }
     }
     throw Fault{FaultKind::corrupt,
