@@ -71,7 +71,7 @@ void add_doctor(CLI::App& program, Run& chosen) {
         "doctor", "Examine a vault on this machine: keepers, disks, seal, certificate, clock");
     verb.add_option("--data", options->data, "Directory that `init` made")->required();
     verb.add_option("--backup", options->backup, "The newest backup, to say how old it is");
-    verb.add_flag("--strict", options->is_strict, "Exit with 8 for warnings, too");
+    verb.add_flag("--strict", options->is_strict, "Exit with 9 for warnings, too");
     verb.add_flag("--json", options->is_json, "One JSON object");
     add_example(verb, "oubliette doctor --data /srv/vault --backup /mnt/backup/today");
     verb.final_callback(

@@ -102,7 +102,7 @@ Exit run_verify(const Options& options) {
     const ReceiptReport report = check_receipt(receipt, question);
     options.is_json ? show_json(receipt, report) : show(receipt, report);
     if (report.passed() && !report.is_pinned) say(kOnlyInside);
-    return report.passed() ? Exit::done : Exit::failed;
+    return report.passed() ? Exit::done : Exit::not_proven;
 }
 
 }  // namespace
@@ -129,7 +129,7 @@ void add_receipt(CLI::App& program, Run& chosen) {
     add_example(verb,
                 "oubliette receipt verify c-1.receipt.json --external-id c-1 \\\n"
                 "    --vault-key keys/receipt-keys.json\n"
-                "  (0: every check passed; 1: one failed, and is named; 6: no receipt)");
+                "  (0: every check passed; 8: one failed, and is named; 6: no receipt)");
     verb.final_callback(
         [options, &chosen] { chosen = [options] { return run_verify(*options); }; });
 }

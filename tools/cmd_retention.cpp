@@ -61,7 +61,13 @@ Exit run_sweep(const Options& options) {
     request.path = "/v1/retention/run";
     request.body = boost::json::serialize(body);
     HttpsClient client = make_client(options.server);
-    const boost::json::value report = accepted_json(client.call(request));
+    const HttpAnswer answer = client.call(request);
+    if (problem_code(answer) == "VALUE_INVALID") {
+        throw CommandError(Exit::refused,
+                           "--catch-up must be a date after the day floor and at least two days "
+                           "ago; see `oubliette retention run --dry-run`");
+    }
+    const boost::json::value report = accepted_json(answer);
     if (options.is_json) {
         print(boost::json::serialize(report));
     } else {

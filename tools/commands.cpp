@@ -16,10 +16,11 @@ void add_server_options(CLI::App& verb, ServerOptions& server) {
 }
 
 void add_example(CLI::App& verb, const std::string& example) {
-    verb.footer("Example:\n  " + example +
-                "\n\nExit codes: 0 done, 1 failure, 2 usage, 3 items refused, "
-                "4 refused,\n  5 unreachable, 6 unusable file, 7 not final yet, 8 not proven,\n  9 unsound, "
-                "130 interrupted");
+    verb.footer(
+        "Example:\n  " + example +
+        "\n\nExit codes: 0 done, 1 failure, 2 usage, 3 items refused, "
+        "4 refused,\n  5 unreachable, 6 unusable file, 7 not final yet, 8 not proven, 9 unsound,"
+        "\n  130 interrupted");
 }
 
 void print(const std::string& text) {

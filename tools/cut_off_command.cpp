@@ -33,6 +33,10 @@ Exit run_cut_off(const CutOffOptions& options, HttpRequest request, const std::s
                   "Type the name again to destroy " + what + " for ever");
     HttpsClient client = make_client(options.server);
     const HttpAnswer answer = client.call(request);
+    if (problem_code(answer) == "VALUE_INVALID") {
+        throw CommandError(Exit::refused,
+                           options.name + " is not what this vault is for; nothing was destroyed");
+    }
     const boost::json::value erasure = accepted_json(answer);
     if (!options.output.empty()) create_file(options.output, answer.body + "\n", 0600);
     if (options.is_json) {

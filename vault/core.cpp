@@ -132,7 +132,7 @@ void Core::stop() noexcept {
     house_wakes_.notify_all();
     if (house_.joinable()) house_.join();
     if (retention) retention->stop();  // it waits for the plane
-    plane->stop();  // no more callbacks into the committer
+    plane->stop();                     // no more callbacks into the committer
     {
         std::unique_lock lock{guests_mutex_};
         guest_left_.wait(lock, [this] { return guests_ == 0; });

@@ -286,8 +286,8 @@ ReceiptKeys Vault::receipt_keys() const {
 std::vector<keys::KeeperId> Vault::missing_keepers() const {
     std::vector<keys::KeeperId> missing;
     for (const keys::KeeperStatus& keeper : core_->plane->status().keepers) {
-        const bool counts = keeper.state == keys::KeeperState::joining ||
-                            keeper.state == keys::KeeperState::active;
+        const bool counts =
+            keeper.state == keys::KeeperState::joining || keeper.state == keys::KeeperState::active;
         if (counts && !keeper.online) missing.push_back(keeper.id);
     }
     return missing;

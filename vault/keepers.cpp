@@ -81,7 +81,7 @@ std::vector<std::string> warnings_of(const VaultStatus& status) {
         warnings.emplace_back(
             "there is one keeper only: if its disk dies, every key is gone; enrol another");
     }
-    if (shares_device(status.plane)) {
+    if (keys::shares_device(status.plane)) {
         warnings.emplace_back(
             "TWO KEEPERS SHARE A DEVICE: when it dies, every key is gone and with it everything "
             "that is stored; move one keeper to another device");

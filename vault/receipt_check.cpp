@@ -96,6 +96,8 @@ bool is_of(const keys::Path& path, keys::AddressClass address_class) {
 // True if these are the keys of one whole `scope`, or, of a field, some below one person.
 bool fits(keys::RevocationScope scope, const std::vector<keys::Path>& addresses) {
     constexpr unsigned kTenantBits = 12;
+    constexpr unsigned kKindEnd = 24;  // tenant, class, kind
+    constexpr unsigned kRecipientEnd = 38;
     constexpr unsigned kBankBits = 30;
     using keys::AddressClass;
     using keys::RevocationScope;
@@ -108,6 +110,11 @@ bool fits(keys::RevocationScope scope, const std::vector<keys::Path>& addresses)
         return path.bits() > keys::kAddressBits &&
                first.prefix(keys::kAddressBits).is_prefix_of(path);
     };
+    const auto of_one_recipient = [&](const keys::Path& path) {
+        return is_of(path, AddressClass::system) && path.bits() > kRecipientEnd &&
+               path.slice(kKindEnd, kRecipientEnd - kKindEnd) ==
+                   first.slice(kKindEnd, kRecipientEnd - kKindEnd);
+    };
     switch (scope) {
     case RevocationScope::subject:
         return is_one(keys::kAddressBits) && is_of(first, AddressClass::people);
@@ -117,9 +124,7 @@ bool fits(keys::RevocationScope scope, const std::vector<keys::Path>& addresses)
                std::ranges::all_of(addresses, below_one_person);
     case RevocationScope::region:
         return is_one(keys::kAddressBits) && is_of(first, AddressClass::region);
-    case RevocationScope::recipient:
-        return std::ranges::all_of(
-            addresses, [](const keys::Path& path) { return is_of(path, AddressClass::system); });
+    case RevocationScope::recipient: return std::ranges::all_of(addresses, of_one_recipient);
     case RevocationScope::bank: return is_one(kBankBits) && is_of(first, AddressClass::people);
     case RevocationScope::tenant: return is_one(kTenantBits);
     case RevocationScope::consent:

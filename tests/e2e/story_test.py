@@ -255,7 +255,7 @@ class Receipts(unittest.TestCase):
                 text = json.dumps(frame)
                 self.assertEqual(receipt_verify.flaw_of(text), check)
                 done = self.verify(text)
-                self.assertEqual(done.code, 1, done.err)
+                self.assertEqual(done.code, 8, done.err)
                 self.assertRegex(done.out.decode(), f"FAIL  {check} ")
 
     def test_files_that_are_no_receipt(self):

@@ -84,7 +84,7 @@ void write_noise(const std::filesystem::path& cell) {
     Bytes noise(keys::kCellSize);
     crypto::random_bytes(noise);
     std::ofstream out{cell, std::ios::binary | std::ios::trunc};
-    out.write(text_of(noise).data(), static_cast<std::streamsize>(noise.size()));
+    out.write(oubliette::text_of(noise).data(), static_cast<std::streamsize>(noise.size()));
 }
 
 class Scene {

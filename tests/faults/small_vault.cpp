@@ -108,7 +108,8 @@ Credentials SmallVault::init(const std::filesystem::path& home, const Clock& clo
         {"app-shop", "shop", {Role::app}},
     };
     const VaultOptions options = options_of(home);
-    const auto keys = Vault::init(options, small_vault_seal(), kSmallPolicy, clients, clock);
+    const Vault::Made made = Vault::init(options, small_vault_seal(), kSmallPolicy, clients, clock);
+    const std::vector<ApiKey>& keys = made.api_keys;
     const auto vault = Vault::open(options, small_vault_seal(), clock);
     const auto caller = [&](std::size_t i) {
         return *vault->authenticate(keys[i].client, keys[i].key, keys[i].secret.expose());

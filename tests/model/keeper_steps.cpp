@@ -41,6 +41,13 @@ Plane merged_memory(const World& world, const Leader& leader) {
     return memory;
 }
 
+// Nobody leaves the list, and who was expelled stays expelled.
+bool permits_members(const Version& before, const Version& after) {
+    const Mask all = both(registered(after), after.expelled);
+    return contains(after.expelled, before.expelled) && contains(all, registered(before)) &&
+           contains(both(after.active, after.expelled), before.active);
+}
+
 void commit(World& world, const Leader& leader) {
     const Operation& operation = leader.operation;
     Keeper& keeper = world.keepers[operation.keeper];
@@ -76,6 +83,7 @@ bool Protocol::is_change_fitting(const World& world, const Operation& operation)
     const Index own = version_on(world, operation.keeper);
     const Version& next = world.versions[operation.version];
     if (next.term < world.versions[own].term) return false;
+    if (!permits_members(world.versions[own], next)) return false;
     if (operation.task == Task::catch_up) return is_on_chain(world, own, operation.version);
     return next.parent == own;
 }

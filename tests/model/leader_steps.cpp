@@ -112,12 +112,11 @@ void Protocol::manage_members(const World& world, unsigned number, Emit emit) co
             clear(version.active, bit(k));
             set(version.expelled, k);
             if (registered(version) != 0) change(Verb::expel, k, version, 1);
-        } else if (has(leader.opened, k)) {
-            clear(version.expelled, bit(k));
+        } else if (has(leader.opened, k) && !has(head.expelled, k)) {
+            // An empty one; who was expelled does not come back.
+            const bool is_copied = live_pair(world, k) && version_on(world, k) == leader.head;
             set(version.joining, k);
-            if (!has_bug(Bug::list_after_copy)) {
-                change(Verb::enrol, k, version, 1);
-            } else if (live_pair(world, k) && version_on(world, k) == leader.head) {
+            if (has_bug(Bug::list_after_copy) ? is_copied : !live_pair(world, k)) {
                 change(Verb::enrol, k, version, 1);
             }
         }
@@ -157,7 +156,8 @@ void Protocol::run(const World& world, unsigned number, Emit emit) const {
         }
         emit({Verb::finalise, self, static_cast<Index>(r)}, next);
     }
-    if (const Mask back = without(reachable(world, number), leader.owned); back != 0) {
+    if (const Mask back = without(without(reachable(world, number), leader.owned), leader.refused);
+        back != 0) {
         World next = world;
         next.leaders[number].owned = both(leader.owned, back);
         next.leaders[number].phase = Phase::opening;

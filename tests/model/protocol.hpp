@@ -27,7 +27,7 @@ enum class Bug : std::uint8_t {
     answer_before_durable,     // the client is answered before any keeper has the request
     copy_before_listing_is_acknowledged,  // a keeper away does not know the new one yet
     copy_to_unregistered,                 // keepers that are expelled are brought up like others
-    fork_members_forgotten,               // only the winner's member list survives a fork
+    trust_the_expelled,                   // the highest (term, epoch) leads, whoever expelled it
     joining_do_not_count,                 // for finality
     lost_groups_not_run_again,            // a running leader falls back to an older keeper
     pending_not_merged,                   // pending rows of a keeper that was away are dropped
@@ -72,6 +72,8 @@ enum class Verb : std::uint8_t {
     acknowledge,
     write_pending,
     refuse,
+    refuse_expelled,
+    retire,
     // the world
     crash,
     tear,
@@ -125,6 +127,8 @@ private:
     [[nodiscard]] Verb need_of(const World& world, const Leader& leader, Index head,
                                unsigned keeper) const;
     void begin_merge(World& world, unsigned leader, unsigned newest, unsigned keeper) const;
+    [[nodiscard]] Mask distrusted(const World& world, const Leader& leader, Mask whole) const;
+    [[nodiscard]] bool retire(const World& world, unsigned leader, Index head, Emit emit) const;
     void serve(World& world, unsigned leader, unsigned newest) const;
 
     // faults.cpp

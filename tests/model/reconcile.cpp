@@ -28,9 +28,29 @@ unsigned newest_of(const World& world, Mask whole) {
     return newest;
 }
 
-// Members that only the fork lists: they may hold what it held.
-Mask unlisted_members(const Version& fork, const Version& newest) {
-    return without(registered(fork), both(registered(newest), newest.expelled));
+// Who may never take part again, and who is the newest of the rest: the product's judge().
+struct Verdict {
+    Mask expelled = 0;
+    unsigned newest = 0;
+};
+std::optional<Verdict> judge(const World& world, Mask whole) {
+    const auto accused_by = [&](unsigned k) {
+        return static_cast<Mask>(world.versions[version_on(world, k)].expelled & whole &
+                                 without(0xFF, bit(k)));
+    };
+    Mask accused = 0;
+    for (unsigned k = 0; k < kKeeperCount; ++k) {
+        if (has(whole, k)) accused = both(accused, accused_by(k));
+    }
+    const Mask clean = without(whole, accused);
+    if (clean == 0) return std::nullopt;
+    Verdict verdict;
+    for (unsigned k = 0; k < kKeeperCount; ++k) {
+        if (has(clean, k)) verdict.expelled = both(verdict.expelled, accused_by(k));
+    }
+    verdict.newest = newest_of(world, without(whole, verdict.expelled));
+    verdict.expelled = both(verdict.expelled, accused_by(verdict.newest));
+    return verdict;
 }
 
 }  // namespace
@@ -84,12 +104,10 @@ Verb Protocol::need_of(const World& world, const Leader& leader, Index head, uns
     const Index own = version_on(world, k);
     if (own == head) return Verb::serve;
     if (is_on_chain(world, own, head)) return is_served ? Verb::begin_catch_up : Verb::serve;
-    // On another way: first what is dead and registered there, then a full copy.
-    const Version& fork = world.versions[own];
-    const bool is_dead_here = contains(tree.dead, fork.dead) || has_bug(Bug::resync_without_union);
-    const bool is_listed_here =
-        unlisted_members(fork, tree) == 0 || has_bug(Bug::fork_members_forgotten);
-    if (!is_dead_here || !is_listed_here) return Verb::begin_merge;
+    // On another way: first what is dead there, then a full copy.
+    const bool is_united =
+        contains(tree.dead, world.versions[own].dead) || has_bug(Bug::resync_without_union);
+    if (!is_united) return Verb::begin_merge;
     return is_served ? Verb::begin_copy : Verb::serve;
 }
 
@@ -100,9 +118,6 @@ void Protocol::begin_merge(World& world, unsigned number, unsigned newest, unsig
     const Index head = version_on(world, newest);
     const Version& fork = world.versions[version_on(world, k)];
     Version merged = world.versions[head];
-    if (!has_bug(Bug::fork_members_forgotten)) {
-        merged.joining = both(merged.joining, unlisted_members(fork, merged));
-    }
     merged.parent = head;
     merged.dead = both(merged.dead, fork.dead);
     Mask keepers = bit(newest);
@@ -118,19 +133,64 @@ void Protocol::begin_merge(World& world, unsigned number, unsigned newest, unsig
     world.leaders[number].operation.keeper = static_cast<Index>(newest);
 }
 
+// Whole keepers that take no part: who comes and says that one in use was expelled, who was
+// expelled, and who is not on the newest's list.
+Mask Protocol::distrusted(const World& world, const Leader& leader, Mask whole) const {
+    if (has_bug(Bug::copy_to_unregistered) || has_bug(Bug::trust_the_expelled)) return 0;
+    for (unsigned k = 0; k < kKeeperCount; ++k) {
+        if (!has(whole, k) || has(leader.in_sync, k)) continue;
+        if ((world.versions[version_on(world, k)].expelled & leader.in_sync) != 0) return bit(k);
+    }
+    const std::optional<Verdict> verdict = judge(world, whole);
+    if (verdict->expelled != 0) return verdict->expelled;
+    if (has_bug(Bug::list_after_copy)) return 0;
+    return without(whole, registered(world.versions[version_on(world, verdict->newest)]));
+}
+
+// Anchors of the expelled go, but not while a new keeper waits for its copy.
+bool Protocol::retire(const World& world, unsigned number, Index head, Emit emit) const {
+    const Leader& leader = world.leaders[number];
+    for (unsigned k = 0; k < kKeeperCount; ++k) {
+        const bool is_filled =
+            has(leader.opened, k) && live_pair(world, k) && version_on(world, k) == head;
+        if (has(world.versions[head].joining, k) && !is_filled) return false;
+    }
+    const Mask there = static_cast<Mask>(leader.forgotten & reachable(world, number));
+    if (there == 0) return false;
+    const unsigned k = lowest(there);
+    World next = world;
+    next.keepers[k] = {};
+    next.keepers[k].is_lost = 1;
+    clear(next.leaders[number].forgotten, bit(k));
+    emit({Verb::retire, static_cast<Index>(number), static_cast<Index>(k)}, next);
+    return true;
+}
+
 void Protocol::reconcile(const World& world, unsigned number, Emit emit) const {
     const Leader& leader = world.leaders[number];
     const auto self = static_cast<Index>(number);
     World next = world;
     const Mask whole = whole_keepers(world, leader);
-    if (whole == 0) {
+    const std::optional<Verdict> verdict = judge(world, whole);
+    if (!verdict) {
         next.leaders[number].phase = Phase::running;
         next.leaders[number].in_sync = 0;
         if (leader.has_served == 0) stop(next, number);
         emit({Verb::give_up, self, kNone}, next);
         return;
     }
-    const unsigned newest = newest_of(world, whole);
+    if (const Mask closed = distrusted(world, leader, whole); closed != 0) {
+        Leader& judging = next.leaders[number];
+        judging.owned = without(leader.owned, closed);
+        judging.opened = without(leader.opened, closed);
+        judging.in_sync = without(leader.in_sync, closed);
+        judging.refused = both(leader.refused, closed);
+        judging.forgotten = both(leader.forgotten, closed & verdict->expelled);
+        emit({Verb::refuse_expelled, self, static_cast<Index>(lowest(closed))}, next);
+        return;
+    }
+    const unsigned newest =
+        has_bug(Bug::trust_the_expelled) ? newest_of(world, whole) : verdict->newest;
     const Index head = version_on(world, newest);
     // Those on the chain first, so that a merge finds them in sync.
     for (const Verb verb : {Verb::begin_catch_up, Verb::begin_merge, Verb::begin_copy}) {
@@ -143,6 +203,7 @@ void Protocol::reconcile(const World& world, unsigned number, Emit emit) const {
             return;
         }
     }
+    if (retire(world, number, head, emit)) return;
     serve(next, number, newest);
     emit({Verb::serve, self, static_cast<Index>(newest)}, next);
 }

@@ -32,6 +32,8 @@ const char* name_of(Verb verb) {
     case Verb::acknowledge: return "k4 acknowledge";
     case Verb::write_pending: return "pending row";
     case Verb::refuse: return "k0 refuses";
+    case Verb::refuse_expelled: return "not to be believed, closed:";
+    case Verb::retire: return "overwrite all anchors of";
     case Verb::crash: return "CRASH";
     case Verb::tear: return "CRASH with a torn block";
     case Verb::unmount: return "GOES AWAY";

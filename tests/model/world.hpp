@@ -102,7 +102,9 @@ struct Leader {
     Mask owned = 0;               // keepers it holds open
     Mask opened = 0;              // of those, recovered
     Mask in_sync = 0;
-    Mask queue = 0;  // requests to run; they answer "dead"
+    Mask refused = 0;    // closed until the next start
+    Mask forgotten = 0;  // of those: expelled, and their anchors are to be overwritten
+    Mask queue = 0;      // requests to run; they answer "dead"
     Index head = kNone;
     std::uint8_t term = 0;
     std::array<Index, kKeeperCount> acknowledged{kNone, kNone, kNone};

@@ -29,7 +29,7 @@ RUN_SECONDS_MAX = 300
 
 def run(command, **options):
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          check=False, **options)
+                          errors="replace", check=False, **options)
 
 
 def must(command):
@@ -106,16 +106,12 @@ def tests_pass(tests):
     return None
 
 
-def check_baseline(mutants):
-    """Tests that fail without a mutant kill nothing."""
-    programs = {program for mutant in mutants for program, *_ in mutant.tests}
-    built = build(programs)
-    if built.returncode != 0:
-        sys.exit(f"mutants: the tree does not build:\n{built.stdout[-4000:]}")
-    for tests in {test for mutant in mutants for test in mutant.tests}:
-        failed = tests_pass([tests])
-        if failed:
-            sys.exit(f"mutants: {failed} fails without a mutant")
+def broken_tests(mutants):
+    """Tests that do not build, or fail, without any mutant: they kill nothing."""
+    tests = {test for mutant in mutants for test in mutant.tests}
+    unbuilt = {program for program in {program for program, *_ in tests}
+               if build({program}).returncode != 0}
+    return {test for test in tests if test[0] in unbuilt or tests_pass([test])}
 
 
 def try_mutant(mutant):
@@ -153,10 +149,16 @@ def main():
         return 0
     mutants = chosen(arguments)
     prepare()
-    check_baseline(mutants)
+    broken = broken_tests(mutants)
+    for program, *cases in broken:
+        print(f"does not build, or fails without a mutant: {program} {cases}", flush=True)
     survivors = []
     for mutant in mutants:
         started = time.monotonic()
+        if broken.intersection(mutant.tests):
+            survivors.append(mutant.name)
+            print(f"{mutant.name:42}     -    NOT TRIED", flush=True)
+            continue
         killer = try_mutant(mutant)
         if not killer:
             survivors.append(mutant.name)

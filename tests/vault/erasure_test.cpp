@@ -155,6 +155,13 @@ TEST_CASE("an offline keeper delays finality, not the effect", "[erase]") {
     CHECK(vault.erase("c-1") == "ERASED");
     CHECK_FALSE(is_final);
     CHECK(vault->status().erasures_waiting == 1);
+    // No receipt for what was not reached, and the keeper that is waited for has a name.
+    const auto waiting = vault->find_erasure(vault.caller("privacy_officer"), answer->erasure.id);
+    REQUIRE(waiting.has_value());
+    CHECK_FALSE(has_receipt(*waiting));
+    const auto missing = vault->missing_keepers();
+    REQUIRE(missing.size() == 1);
+    CHECK(vault->receipt_keys().keepers.contains(missing.front()));
     vault.close();
     std::filesystem::remove_all(vault.options().plane.keepers[1]);
     std::filesystem::rename(away, vault.options().plane.keepers[1]);
@@ -167,6 +174,14 @@ TEST_CASE("an offline keeper delays finality, not the effect", "[erase]") {
     REQUIRE(row.has_value());
     CHECK(row->state == ErasureState::final);
     check_receipt(*vault, *row, keys::SubjectNumber{0});
+    const auto acknowledged_late = [&](const keys::Acknowledgement& ack) {
+        return ack.keeper == missing.front();
+    };
+    CHECK(std::ranges::any_of(row->finality->acknowledgements, acknowledged_late));
+    ReceiptQuestion question;
+    question.keys = vault->receipt_keys();
+    CHECK(oubliette::check_receipt(vault->receipt_of(*row), question).passed());
+    CHECK(vault->missing_keepers().empty());
     CHECK(vault.detokenize(token) == "ERASED");
     CHECK(vault.read("c-1", "username") == "NOT_FOUND");
 }

@@ -176,6 +176,24 @@ TEST_CASE("keys that came another way decide whose receipt it is", "[receipt]") 
     }
 }
 
+TEST_CASE("a receipt says when there was one keeper only, and who was not waited for",
+          "[receipt]") {
+    Erased f;
+    CHECK(notes_of(f.row).empty());
+    keys::Finality& finality = *f.row.finality;
+    keys::Members members = keys::decode_members(finality.members).value();
+    members[0].status = keys::MemberStatus::expelled;
+    finality.members = keys::encode_members(members);
+    // It acknowledged before it was expelled: nothing of it opens.
+    CHECK(notes_of(f.row) == std::vector<std::string>{"only one keeper was registered"});
+    finality.acknowledgements.erase(finality.acknowledgements.begin());
+    const auto notes = notes_of(f.row);
+    REQUIRE(notes.size() == 2);
+    CHECK(notes[1].find(crypto::hex_encode(members[0].id)) != std::string::npos);
+    // And nobody can make such a receipt out of another one.
+    CHECK(flaws_of(f.json(), f.question()) == "chain log_entry");
+}
+
 TEST_CASE("a receipt stays the same while the log grows and after a start", "[receipt]") {
     Erased f;
     const std::string before = f.json();

@@ -120,7 +120,7 @@ void Leader::confirm_ready() {
 bool shares_device(const PlaneStatus& status) {
     std::set<std::uint64_t> devices;
     return std::ranges::any_of(status.keepers, [&devices](const KeeperStatus& keeper) {
-        const bool counts = keeper.device != 0 && keeper.state != KeeperState::expelled;
+        const bool counts = keeper.state == KeeperState::active && keeper.device != 0;
         return counts && !devices.insert(keeper.device).second;
     });
 }
