@@ -238,7 +238,8 @@ public:
     // Takes owner.lock of every keeper, recovers each (KEYS 6.2), brings laggards up by copying
     // pages from the newest, raises the term. One keeper may be missing or damaged: the plane
     // opens, erasures become effective and wait. A keeper that was expelled is refused, whatever
-    // its epoch, and its anchors are destroyed; an enrolment that was cut off goes on or is undone.
+    // its epoch, and its anchors are destroyed unless it went on by itself; an enrolment that was
+    // cut off goes on or is undone.
     // Throws Fault{configuration} (missing directory, wrong vault, keepers that expelled each
     // other, a keeper in the data directory), Fault{sealed} (wrong seal
     // secret), Fault{conflict} (another process), Fault{corrupt} (no keeper opens).

@@ -132,6 +132,7 @@ private:
     [[nodiscard]] std::optional<Witness> hear(Place& place);
     void judge_place(Place& place, const Members& members, bool is_expelled);
     void adopt_members(const Members& members, std::uint64_t epoch);
+    [[nodiscard]] bool may_retire(const Place& place) const;
     void retire_expelled();
     void forget(Place& place, const std::string& trouble);
     void undo_unfinished();

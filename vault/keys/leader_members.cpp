@@ -164,6 +164,14 @@ void Leader::adopt_members(const Members& members, std::uint64_t epoch) {
 
 // ---- What follows ----
 
+// True if the keeper holds nothing that those in use do not: it is expelled, and went nowhere
+// since. One that went on by itself is only refused: what was done there may be nowhere else.
+bool Leader::may_retire(const Place& place) const {
+    const Member* const member = find_member(members_, *place.id);
+    if (member == nullptr || member->status != MemberStatus::expelled) return false;
+    return !place.keeper->is_whole() || place.keeper->head().epoch <= member->last_epoch;
+}
+
 // Anchors of expelled keepers that can be reached are overwritten, but not while a new keeper is
 // being filled: until then there may be only one other copy. Whatever was erased after the
 // expulsion is not final before this, because the new keeper has not acknowledged.
@@ -178,9 +186,13 @@ void Leader::retire_expelled() {
         std::string trouble = place.trouble;
         bool is_destroyed = false;
         try {
-            place.keeper->retire();
-            is_destroyed = true;
-            trouble += "; its anchors were overwritten, so that nothing in it opens any more";
+            if (may_retire(place)) {
+                place.keeper->retire();
+                is_destroyed = true;
+                trouble += "; its anchors were overwritten, so that nothing in it opens any more";
+            } else {
+                trouble += "; it went on by itself since, so its anchors were left: destroy them";
+            }
         } catch (const Fault& fault) {
             trouble += "; its cell could not be overwritten (" + std::string{fault.what()} +
                        "): destroy its disk";
