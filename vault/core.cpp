@@ -114,7 +114,7 @@ void Core::start(const VaultOptions& options) {
     resume_revocations();
     {
         const auto view = store->read();
-        publisher->load_keys(read_log_key(*view));  // a key being retired is dead by now
+        publisher->load_keys(read_log_key(*view));  // again: a key being retired is dead by now
         clients->load(*view);
         policies->load(*view, now());
     }
@@ -223,6 +223,7 @@ void Core::start_committer(std::chrono::milliseconds audit_wait) {
         std::make_unique<Committer>(*store, std::vector{std::move(hook)}, Committer::Limits{});
     publisher = std::make_unique<LogPublisher>(*plane, generation_);
     committer_->run([this](store::WriteView& view) { append_start_entries(view); });
+    publisher->load_keys(read_log_key(*store->read()));
     disclosures_ =
         std::make_unique<DisclosureWatch>([this] { return committer_->stalled_for(); }, audit_wait);
     tiles_ = std::make_unique<TileBuilder>(*store, *committer_, [this] { return log_->size(); });

@@ -117,7 +117,10 @@ void Core::look_after_keepers() {
         epoch_changed_ = now();
         if (is_first) epoch_changed_.seconds -= kIdleMax - kIdleAfterStart;
     }
-    if (now().seconds - epoch_changed_.seconds >= kIdleMax) plane->advance();
+    if (now().seconds - epoch_changed_.seconds < kIdleMax) return;
+    plane->advance();
+    epoch_seen_ = plane->epoch();
+    epoch_changed_ = now();
 }
 
 // One entry for each pass of its own in which something was damaged.

@@ -7,6 +7,7 @@
 
 #include "crypto/encoding.hpp"
 #include "crypto/merkle.hpp"
+#include "crypto/patient_memory.hpp"
 #include "vault/keys/records.hpp"
 
 namespace oubliette {
@@ -315,6 +316,7 @@ ReceiptReport check_receipt(const Receipt& receipt, const ReceiptQuestion& quest
 }
 
 std::string receipt_keys_json(const ReceiptKeys& keys) {
+    const crypto::PatientMemory patient;  // nlohmann::json allocates in its destructor
     Json json{{"format", kKeyFileFormat}, {"vault", hex_encode(keys.vault)}};
     json["keepers"] = Json::array();
     for (const auto& [id, key] : keys.keepers) {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <memory>
 
+#include "crypto/patient_memory.hpp"
 #include "vault/receipt.hpp"
 
 namespace oubliette {
@@ -55,6 +56,7 @@ void ReceiptIssuer::stop() {
 }
 
 void ReceiptIssuer::serve() {
+    const crypto::PatientMemory patient;
     for (;;) {
         std::vector<Waiting> batch;
         {

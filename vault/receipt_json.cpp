@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "crypto/encoding.hpp"
+#include "crypto/patient_memory.hpp"
 #include "vault/audit/checkpoint.hpp"
 #include "vault/keys/records.hpp"
 #include "vault/time_text.hpp"
@@ -333,6 +334,7 @@ std::string why_not_final(const Json& frame) {
 }  // namespace
 
 std::string receipt_json(const Receipt& receipt) {
+    const crypto::PatientMemory patient;  // nlohmann::json allocates in its destructor
     OBL_ASSERT(has_receipt(receipt.erasure));
     return to_json(receipt).dump();
 }

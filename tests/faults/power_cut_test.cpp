@@ -7,6 +7,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/faults/build_kind.hpp"
 #include "vault/keys/cell.hpp"
 #include "vault/keys/keeper_files.hpp"
 
@@ -15,13 +16,8 @@
 namespace oubliette::faults {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kIsSanitized = true;
-#else
-constexpr bool kIsSanitized = false;
-#endif
 constexpr std::uint64_t kImages = kIsSanitized ? 600 : 4'000;
-constexpr std::uint64_t kControlImages = 200;
+constexpr std::uint64_t kControlImages = kIsSanitized ? 60 : 200;
 constexpr std::uint64_t kComeBackImages = kIsSanitized ? 100 : 500;
 constexpr unsigned kThreads = 2;
 constexpr unsigned kPeople = 12;  // of each thread
