@@ -186,3 +186,25 @@ TEST_CASE("page ids turn back into their prefix, and nothing else is a page id",
     spare[9] = 1;  // level 0 has no prefix
     CHECK_FALSE(is_page_id(spare));
 }
+
+TEST_CASE("the kids up to one are covered by few subtrees, and no other kid is", "[path]") {
+    constexpr TenantId kTenant{1};
+    std::mt19937_64 random{16};
+    std::vector<std::uint16_t> lasts{0, 1, 2, 3, 63, 64, 0x7FFF, 0xFFFD, 0xFFFE};
+    for (int i = 0; i < 20; ++i) lasts.push_back(static_cast<std::uint16_t>(random() % 0xFFFF));
+    for (const std::uint16_t last : lasts) {
+        const auto paths = system_kids_paths(kTenant, 1, 42, last);
+        CHECK(paths.size() <= 16);
+        CHECK(normalise(paths) == paths);
+        std::uint32_t wrong = 0;
+        for (std::uint32_t kid = 0; kid < 0xFFFF; ++kid) {
+            const Path leaf = system_path(kTenant, 1, 42, static_cast<std::uint16_t>(kid));
+            const bool is_covered = std::any_of(paths.begin(), paths.end(), [&](const Path& path) {
+                return path.is_prefix_of(leaf);
+            });
+            if (is_covered != (kid <= last)) ++wrong;
+        }
+        INFO("last kid " << last);
+        CHECK(wrong == 0);
+    }
+}

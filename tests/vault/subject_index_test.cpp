@@ -157,4 +157,27 @@ TEST_CASE("finding goes on while others insert and remove") {
     CHECK(missed == 0);
 }
 
+TEST_CASE("all entries of a range of people leave the index, and no others") {
+    const auto seed = std::random_device{}();
+    INFO("seed " << seed);
+    std::mt19937_64 random{seed};
+    SubjectIndex index;
+    std::map<std::uint64_t, std::pair<std::uint16_t, Fingerprint>> entries;
+    for (std::uint64_t number = 0; number < 20'000; ++number) {
+        const auto field = static_cast<std::uint16_t>(random() % 3);
+        const Fingerprint fingerprint = random() % 4'096;  // long runs of equal ones
+        entries[number] = {field, fingerprint};
+        index.insert(field, fingerprint, {number});
+    }
+    index.remove_people({5'000}, {17'000});
+    CHECK(index.size() == 8'000);
+    std::size_t wrong = 0;
+    for (const auto& [number, entry] : entries) {
+        const auto found = found_in(index, entry.first, entry.second);
+        const bool is_there = std::ranges::binary_search(found, number);
+        if (is_there == (number >= 5'000 && number < 17'000)) ++wrong;
+    }
+    CHECK(wrong == 0);
+}
+
 }  // namespace oubliette::people
