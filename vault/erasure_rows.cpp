@@ -142,6 +142,36 @@ std::optional<std::vector<keys::Path>> decode_addresses(ByteReader& in) {
     return addresses;
 }
 
+constexpr std::uint8_t kPartlyHeld = 1;
+constexpr std::uint8_t kAllHeld = 2;
+
+std::uint8_t held_byte(const ErasureRow& row) noexcept {
+    if (row.kept.empty()) return 0;
+    return row.is_all_kept ? kAllHeld : kPartlyHeld;
+}
+
+void encode_kept(ByteWriter& out, const std::vector<KeptCategory>& kept) {
+    OBL_ASSERT(kept.size() <= kKeptCategoriesMax);
+    out.u8(static_cast<std::uint8_t>(kept.size()));
+    for (const KeptCategory& one : kept) {
+        out.u8(static_cast<std::uint8_t>(one.category.size())).bytes(bytes_of(one.category));
+        out.u8(static_cast<std::uint8_t>(one.code.size())).bytes(bytes_of(one.code));
+        out.le32(one.until.seconds);
+    }
+}
+
+std::vector<KeptCategory> decode_kept(ByteReader& in) {
+    std::vector<KeptCategory> kept;
+    for (std::size_t n = in.u8(); n > 0 && in.ok(); --n) {
+        KeptCategory one;
+        one.category = text_of(in.bytes(in.u8()));
+        one.code = text_of(in.bytes(in.u8()));
+        one.until.seconds = in.le32();
+        kept.push_back(std::move(one));
+    }
+    return kept;
+}
+
 bool is_scope(std::uint8_t number) noexcept {
     return number >= 1 && number <= keys::kRevocationScopeMax;
 }
@@ -207,7 +237,13 @@ void scan_pieces(const store::ReadView& view, store::TableId table, ByteView pre
 }  // namespace
 
 std::string_view name_of(ErasureState state) noexcept {
-    return state == ErasureState::final ? "final" : "effective";
+    switch (state) {
+    case ErasureState::effective: return "effective";
+    case ErasureState::final: return "final";
+    case ErasureState::held: return "held";
+    case ErasureState::partly_held: return "partly_held";
+    }
+    return "effective";
 }
 
 std::string_view name_of(keys::RevocationScope scope) noexcept {
@@ -224,6 +260,7 @@ std::string_view name_of(keys::RevocationScope scope) noexcept {
     case keys::RevocationScope::recipient: return "recipient";
     case keys::RevocationScope::bank: return "bank";
     case keys::RevocationScope::tenant: return "tenant";
+    case keys::RevocationScope::exception: return "exception";
     }
     return "subject";
 }
@@ -241,7 +278,8 @@ bool gets_receipt(keys::RevocationScope scope) noexcept {
     case keys::RevocationScope::client:
     case keys::RevocationScope::token_key:
     case keys::RevocationScope::superseded:
-    case keys::RevocationScope::retention_day: return false;
+    case keys::RevocationScope::retention_day:
+    case keys::RevocationScope::exception: return false;
     }
     return false;
 }
@@ -254,6 +292,11 @@ Ground parse_ground(std::string_view name) noexcept {
 std::string_view name_of(Ground ground) noexcept {
     const auto found = std::ranges::find(kGrounds, ground, &GroundName::ground);
     return found == kGrounds.end() ? "other" : found->name;
+}
+
+keys::RequestId rest_of(const keys::RequestId& id) noexcept {
+    const crypto::Hash hash = crypto::sha256({bytes_of("obl/rest/1"), id});
+    return ByteReader{hash}.array<16>();
 }
 
 std::vector<keys::Path> sorted_addresses(const keys::Revocation& revocation) {
@@ -280,12 +323,13 @@ Bytes encode_body(const ErasureRow& row) {
     writer.u8(kFormat)
         .u8(static_cast<std::uint8_t>(row.scope))
         .u8(static_cast<std::uint8_t>(row.state))
-        .u8(0)
+        .u8(held_byte(row))
         .le16(static_cast<std::uint16_t>(row.ground))
         .le32(row.accepted.seconds)
         .bytes(row.commitment)
         .bytes(row.blind);
     encode_addresses(writer, row.addresses);
+    if (!row.kept.empty()) encode_kept(writer, row.kept);
     if (row.finality) encode_finality(writer, *row.finality);
     return out;
 }
@@ -307,7 +351,8 @@ std::optional<ErasureRow> decode_erasure_row(const keys::RequestId& id, ByteView
     row.scope = static_cast<keys::RevocationScope>(scope);
     const std::uint8_t state = in.u8();
     row.state = static_cast<ErasureState>(state);
-    const std::uint8_t reserved = in.u8();
+    const std::uint8_t held = in.u8();
+    row.is_all_kept = held == kAllHeld;
     const std::uint16_t ground = in.le16();
     row.ground = static_cast<Ground>(ground);
     row.accepted.seconds = in.le32();
@@ -316,13 +361,14 @@ std::optional<ErasureRow> decode_erasure_row(const keys::RequestId& id, ByteView
     auto addresses = decode_addresses(in);
     if (!addresses) return std::nullopt;
     row.addresses = std::move(*addresses);
+    if (held != 0) row.kept = decode_kept(in);
     if (row.state == ErasureState::final) {
         row.finality = decode_finality(in);
         row.log = decode_log_record(in);
         row.finality->irrecoverable_after = irrecoverable_after(*row.log);
     }
     const bool is_known = format == kFormat && is_scope(scope) && is_ground(ground) &&
-                          (state == 1 || state == 2) && reserved == 0;
+                          (state == 1 || state == 2) && held == held_byte(row);
     if (!in.finished() || !is_known) return std::nullopt;
     return row;
 }

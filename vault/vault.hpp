@@ -38,6 +38,8 @@
 namespace oubliette {
 
 class Core;
+class Holds;
+class Orders;
 
 // ---- Requests ------------------------------------------------------------------------------
 
@@ -62,9 +64,16 @@ struct TokenOptions {
     std::string_view recipient;             // "" = the caller's
 };
 
+// Where a value was published before it came here; the order of MISSION 3.4(5)(6) wants it.
+struct PublicSourceInput {
+    crypto::Hash source{};  // SHA-256 of the page or document
+    Timestamp found;        // 0 = not told
+};
+
 struct FieldInput {
     std::string_view field;
     ValueInput value;
+    std::optional<PublicSourceInput> public_source = {};
 };
 
 struct PutRequest {
@@ -89,12 +98,14 @@ struct DetokenizeRequest {
     std::string_view purpose;
     std::string_view want;  // transform name, "" = none
     std::vector<std::string_view> tokens;
+    std::string_view order = {};  // id of a disclosure order, "" = none
 };
 
 struct ReadRequest {
     std::string_view subject;
     std::string_view purpose;
     std::vector<std::string_view> fields;
+    std::string_view order = {};  // as above
 };
 
 struct SearchRequest {
@@ -193,7 +204,8 @@ struct VaultStatus {
     std::size_t index_entries = 0;
     std::size_t index_bytes = 0;
     std::size_t erasures_waiting = 0;
-    std::size_t damaged_rows = 0;  // rows that did not open when the index was rebuilt
+    std::size_t damaged_rows = 0;     // rows that did not open when the index was rebuilt
+    std::size_t overdue_notices = 0;  // people who should have been told of an order
     std::string tenant;
 };
 
@@ -274,6 +286,9 @@ public:
                       std::string_view purpose, Done<ErasureAnswer> done,
                       std::function<void(const ErasureRow&)> on_final);
     [[nodiscard]] Result<ErasureRow> find_erasure(const Caller& caller, const keys::RequestId& id);
+    // The erasure that destroyed, or is destroying, what `row` had to keep; nullopt while a legal
+    // hold lasts.
+    [[nodiscard]] std::optional<ErasureRow> find_rest(const ErasureRow& row) const;
     // The same bytes each time. REQUIRES: has_receipt(row). Throws Fault{corrupt}.
     [[nodiscard]] Receipt receipt_of(const ErasureRow& row) const;
     // What outsiders need to check receipts of this vault.
@@ -292,6 +307,10 @@ public:
     // this tenant's name).
     void cut_off(const Caller& caller, const CutOff& what, Done<ErasureAnswer> done,
                  std::function<void(const ErasureRow&)> on_final);
+
+    // ---- The lawful exceptions (vault/holds.hpp, vault/orders.hpp).
+    [[nodiscard]] Holds& holds();
+    [[nodiscard]] Orders& orders();
 
     // ---- Policy.
     [[nodiscard]] std::shared_ptr<const policy::Gate> gate() const;  // in force now

@@ -5,6 +5,7 @@
 #include "crypto/kdf.hpp"
 #include "vault/people/boxes.hpp"
 #include "vault/people/expiry.hpp"
+#include "vault/people/links.hpp"
 #include "vault/tables.hpp"
 
 namespace oubliette::people {
@@ -357,6 +358,8 @@ std::uint32_t People::write_value(store::WriteView& view, Person& person,
     header.day = value.end_day.value_or(keys::kRetentionDayOpen);
     header.region = person.state.home_region;
     header.generation = generation_;
+    const Header free = header;
+    if (value.is_held) header.day = keys::kRetentionDayHold;
     const BoxSalt salt = fresh_salt(view, person.number, value.field);
     const std::uint32_t item = person.take_item();
     crypto::ValueKey key;
@@ -369,10 +372,46 @@ std::uint32_t People::write_value(store::WriteView& view, Person& person,
         plaintext.expose(), value.truth);
     const RowKey key_bytes = row_key(tenant_, person.number, RowKind::value, header.schema, item);
     view.put(Tables::kPeople, key_bytes, row);
-    if (value.end_day) {
+    if (value.is_held) {
+        remember_day(view, tenant_, person.number, key_bytes, free);
+    } else if (value.end_day) {
         write_expiry(view, tenant_, {header.retention_class, *value.end_day}, key_bytes);
     }
     return *salt32_of(row);
+}
+
+bool People::move_to_hold(store::WriteView& view, SubjectNumber number, ByteView key,
+                          ByteView row) const {
+    const auto header = Header::decode(row);
+    if (!header) corrupt("a value's row has another format");
+    if (header->day == keys::kRetentionDayHold) return false;
+    const FieldItem place = field_item_of(key);
+    crypto::ValueKey old_key;
+    const NodeState state = value_key(number, place.item, *header, old_key);
+    if (state == NodeState::corrupt) corrupt("a value's key cannot be derived");
+    if (state != NodeState::whole) return false;
+    const RecordPlace at{RecordType::value, tenant_, number, place.field, place.item};
+    const auto plaintext = open_value_row(old_key, at, row);
+    const auto truth = open_index_truth(old_key, at, row);
+    if (!plaintext || (header->format == 2 && !truth)) {
+        corrupt("a stored value does not authenticate");
+    }
+    // KEYS 5.3: the first four bytes pin tokens, the others are fresh.
+    BoxSalt salt{};
+    crypto::random_bytes(salt);
+    const std::uint32_t salt32 = *salt32_of(row);
+    for (std::size_t i = 0; i < 4; ++i) salt.at(i) = static_cast<Byte>(salt32 >> (8 * i));
+    Header held = *header;
+    held.day = keys::kRetentionDayHold;
+    held.generation = generation_;
+    crypto::ValueKey new_key;
+    if (value_key(number, place.item, held, new_key) != NodeState::whole) {
+        corrupt("the key of the hold bucket cannot be derived");
+    }
+    const Bytes moved = seal_value_row(new_key, held, at, salt, plaintext->expose(), truth);
+    remember_day(view, tenant_, number, key, *header);
+    view.put(Tables::kPeople, key, moved);
+    return true;
 }
 
 std::uint32_t People::write_marker(store::WriteView& view, Person& person,
