@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::uint8_t kFormat = 1;
 constexpr std::string_view kIdPrefix = "er_";
+constexpr std::string_view kQueueLabel = "obl/queue/1";
 constexpr std::uint32_t kMinute = 60;  // seconds
 
 struct GroundName {
@@ -317,7 +318,9 @@ std::optional<ErasureRow> decode_erasure_row(const keys::RequestId& id, ByteView
     return row;
 }
 
-Bytes encode(const QueueRow& row) {
+namespace {
+
+Bytes encode_untagged(const QueueRow& row) {
     const keys::Revocation& revocation = row.revocation;
     Bytes out;
     ByteWriter writer{out};
@@ -329,6 +332,25 @@ Bytes encode(const QueueRow& row) {
         .bytes(revocation.blind);
     encode_addresses(writer, revocation.addresses);
     return out;
+}
+
+}  // namespace
+
+Bytes encode(const QueueRow& row) {
+    Bytes out = encode_untagged(row);
+    ByteWriter{out}.bytes(row.tag);
+    return out;
+}
+
+crypto::Hash queue_tag(const QueueRow& row, crypto::KeyView key) {
+    crypto::Hash tag{};
+    crypto::blake2b_keyed(key, {bytes_of(kQueueLabel), row.revocation.id, encode_untagged(row)},
+                          tag);
+    return tag;
+}
+
+bool is_authentic(const QueueRow& row, crypto::KeyView key) {
+    return crypto::equal_constant_time(row.tag, queue_tag(row, key));
 }
 
 std::optional<QueueRow> decode_queue_row(const keys::RequestId& id, ByteView value) {
@@ -343,6 +365,7 @@ std::optional<QueueRow> decode_queue_row(const keys::RequestId& id, ByteView val
     row.revocation.opening_commitment = in.array<32>();
     row.revocation.blind = in.array<32>();
     auto addresses = decode_addresses(in);
+    row.tag = in.array<32>();
     if (!addresses || !in.finished() || format != kFormat || !is_scope(scope)) return std::nullopt;
     row.revocation.addresses = std::move(*addresses);
     return row;

@@ -33,6 +33,14 @@ void put_pieces(store::WriteView& view, store::TableId table, const keys::Reques
     remove_pieces(view, table, id, piece);
 }
 
+ByteArray<6> superseded_prefix(keys::SubjectNumber number) noexcept {
+    ByteArray<6> prefix{};
+    for (std::size_t i = 1; i < prefix.size(); ++i) {
+        prefix[i] = static_cast<Byte>(number.local >> (8 * (prefix.size() - 1 - i)));
+    }
+    return prefix;
+}
+
 // Calls `visit` with each row whose key begins with `prefix`, put together; with no bytes, which no
 // row has, where a piece is missing.
 void scan_pieces(const store::ReadView& view, store::TableId table, ByteView prefix,
@@ -93,6 +101,13 @@ void remove_queued(store::WriteView& view, const keys::RequestId& id) {
     remove_pieces(view, Tables::kQueue, id, 0);
 }
 
+keys::RequestId superseded_id(keys::SubjectNumber number) noexcept {
+    keys::RequestId id{};
+    crypto::random_bytes(id);
+    std::ranges::copy(superseded_prefix(number), id.begin());
+    return id;
+}
+
 void visit_queue(const store::ReadView& view,
                  FunctionRef<void(std::optional<QueueRow> row)> visit) {
     scan_pieces(view, Tables::kQueue, {}, [&visit](const keys::RequestId& id, ByteView row) {
@@ -106,6 +121,22 @@ std::vector<QueueRow> read_queue(const store::ReadView& view) {
         if (!row) throw Fault{FaultKind::corrupt, "a waiting revocation is damaged"};
         rows.push_back(std::move(*row));
     });
+    return rows;
+}
+
+std::vector<QueueRow> read_superseded(const store::ReadView& view,
+                                      std::optional<keys::SubjectNumber> number) {
+    const auto prefix = superseded_prefix(number.value_or(keys::SubjectNumber{}));
+    const std::size_t size = number ? prefix.size() : 1;
+    std::vector<QueueRow> rows;
+    scan_pieces(view, Tables::kQueue, ByteView{prefix}.first(size),
+                [&rows](const keys::RequestId& id, ByteView bytes) {
+                    auto row = decode_queue_row(id, bytes);
+                    if (!row) throw Fault{FaultKind::corrupt, "a waiting revocation is damaged"};
+                    // Any other id begins with 0x00 as well, one in 256.
+                    if (row->revocation.scope != keys::RevocationScope::superseded) return;
+                    rows.push_back(std::move(*row));
+                });
     return rows;
 }
 

@@ -70,8 +70,9 @@ ExceptionTable::ExceptionTable(keys::KeyPlane& plane, keys::LeafCache& leaves,
                                keys::TenantId tenant)
     : plane_(plane), leaves_(leaves), tenant_(tenant) {}
 
-crypto::SubKey ExceptionTable::row_key() const {
+std::optional<crypto::SubKey> ExceptionTable::row_key() const {
     const auto leaf = leaves_.get(keys::system_path(tenant_, kSystemKind, 0, 0));
+    if (leaf.state == keys::NodeState::dead) return std::nullopt;
     if (leaf.state != keys::NodeState::whole) corrupt("the key of orders and holds is missing");
     return crypto::derive_subkey(leaf.seed.expose(), crypto::KdfContext::system,
                                  keys::subkey::kExceptionRow);
@@ -91,6 +92,8 @@ StoredException ExceptionTable::begin(ExceptionKind kind) const {
 }
 
 void ExceptionTable::put(store::WriteView& view, const StoredException& exception) const {
+    const auto key = row_key();
+    if (!key) corrupt("the key of orders and holds is dead");
     Bytes row;
     ByteWriter{row}
         .u8(kFormat)
@@ -98,16 +101,16 @@ void ExceptionTable::put(store::WriteView& view, const StoredException& exceptio
         .le16(0)
         .le32(exception.number)
         .le32(exception.due.seconds)
-        .bytes(crypto::seal_box(row_key().expose(), crypto::Commitment::value, exception.plaintext,
+        .bytes(crypto::seal_box(key->expose(), crypto::Commitment::value, exception.plaintext,
                                 associated_data(tenant_, exception)));
     view.put(Tables::kExceptions, table_key(exception.kind, exception.id), row);
 }
 
-StoredException ExceptionTable::open(ExceptionKind kind, const ExceptionId& id,
-                                     ByteView row) const {
+StoredException ExceptionTable::open(const crypto::SubKey& key, ExceptionKind kind,
+                                     const ExceptionId& id, ByteView row) const {
     StoredException exception = read_head(kind, id, row);
     const auto plaintext =
-        crypto::open_box(row_key().expose(), crypto::Commitment::value, row.subspan(kHeadSize),
+        crypto::open_box(key.expose(), crypto::Commitment::value, row.subspan(kHeadSize),
                          associated_data(tenant_, exception));
     if (!plaintext) corrupt("the row of an order or a hold does not authenticate");
     const ByteView opened = plaintext->expose();
@@ -118,14 +121,17 @@ StoredException ExceptionTable::open(ExceptionKind kind, const ExceptionId& id,
 std::optional<StoredException> ExceptionTable::find(const store::ReadView& view, ExceptionKind kind,
                                                     const ExceptionId& id) const {
     const auto row = view.get(Tables::kExceptions, table_key(kind, id));
-    if (!row) return std::nullopt;
-    return open(kind, id, *row);
+    const auto key = row_key();
+    if (!row || !key) return std::nullopt;
+    return open(*key, kind, id, *row);
 }
 
 void ExceptionTable::visit(const store::ReadView& view, ExceptionKind kind,
                            std::optional<Timestamp> due_by,
                            FunctionRef<void(StoredException&& exception)> visit) const {
     const ByteArray<1> prefix{static_cast<Byte>(kind)};
+    const auto key_of_rows = row_key();
+    if (!key_of_rows) return;
     view.scan(Tables::kExceptions, prefix, {}, [&](ByteView key, ByteView row) {
         ByteReader in{key};
         (void)in.u8();
@@ -135,7 +141,7 @@ void ExceptionTable::visit(const store::ReadView& view, ExceptionKind kind,
             const StoredException head = read_head(kind, id, row);
             if (!head.is_pending || head.due > *due_by) return true;
         }
-        visit(open(kind, id, row));
+        visit(open(*key_of_rows, kind, id, row));
         return true;
     });
 }

@@ -58,9 +58,10 @@ public:
     [[nodiscard]] keys::Path path_of(std::uint32_t number) const;
 
 private:
-    [[nodiscard]] StoredException open(ExceptionKind kind, const ExceptionId& id,
-                                       ByteView row) const;
-    [[nodiscard]] crypto::SubKey row_key() const;
+    // nullopt when the tenant's keys are dead: then there are no orders and no holds.
+    [[nodiscard]] std::optional<crypto::SubKey> row_key() const;
+    [[nodiscard]] StoredException open(const crypto::SubKey& key, ExceptionKind kind,
+                                       const ExceptionId& id, ByteView row) const;
 
     keys::KeyPlane& plane_;
     keys::LeafCache& leaves_;

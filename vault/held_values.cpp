@@ -185,6 +185,23 @@ Core::RemoveRows rows_but_held(const Core& core, keys::SubjectNumber number) {
     };
 }
 
+std::vector<people::MovedValue> find_moved(const Core& core) {
+    std::vector<people::MovedValue> moved;
+    const auto view = core.store->read();
+    core.exceptions->visit(*view, ExceptionKind::hold, std::nullopt, [&](StoredException&& stored) {
+        const auto hold = decode_hold_row(stored.plaintext);
+        if (!hold || !hold->subject) return;
+        const keys::SubjectNumber number = *hold->subject;
+        for (ValueRow& value : value_rows(core, *view, number)) {
+            if (value.header.day != keys::kRetentionDayHold) continue;
+            const auto before = people::day_before_hold(*view, core.tenant, number, value.key);
+            if (!before || before->day == keys::kRetentionDayOpen) continue;
+            moved.push_back({{before->retention_class, before->day}, std::move(value.key)});
+        }
+    });
+    return moved;
+}
+
 void drop_holds(Writing& writing, keys::SubjectNumber number) {
     const people::Links links{*writing.core.plane, writing.core.tenant};
     for (const auto& id : links.list(writing.view, number, people::RowKind::hold_link)) {

@@ -56,6 +56,9 @@ struct EndOfHold {
 };
 [[nodiscard]] EndOfHold settle_after_hold(Writing& writing, keys::SubjectNumber number);
 
+// Held values that table expiry still names under the day they were on.
+[[nodiscard]] std::vector<people::MovedValue> find_moved(const Core& core);
+
 // Ends all holds on somebody who is erased as a whole: they keep nothing.
 void drop_holds(Writing& writing, keys::SubjectNumber number);
 

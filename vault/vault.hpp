@@ -15,6 +15,7 @@
 #include "vault/clients.hpp"
 #include "vault/erasure_rows.hpp"
 #include "vault/keys/key_plane.hpp"
+#include "vault/people/expiry.hpp"
 #include "vault/policy/diff.hpp"
 #include "vault/policy/gate.hpp"
 #include "vault/policy/transform.hpp"
@@ -388,8 +389,11 @@ public:
     [[nodiscard]] VaultStatus status() const;
     [[nodiscard]] bool ready() const;
     // A compacted copy of the data plane and its signed manifest (vault/backup.hpp) in `directory`,
-    // which must exist and be empty; never a cell.
-    void backup_to(const std::filesystem::path& directory);
+    // which must exist and be empty; never a cell. Returns the held values that it has at their new
+    // place.
+    std::vector<people::MovedValue> backup_to(const std::filesystem::path& directory);
+    // The copy arrived: retention days that waited for these values may die (KEYS 5.3).
+    void confirm_backup(const std::vector<people::MovedValue>& moved);
 
 private:
     explicit Vault(std::unique_ptr<Core> core);

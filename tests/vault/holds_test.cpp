@@ -319,6 +319,46 @@ TEST_CASE("the sweep leaves held values, and takes them when the hold has ended"
     CHECK(in_store() == 0);
 }
 
+TEST_CASE("a retention day waits for a backup that has the held values at their new place",
+          "[holds]") {
+    ExceptionVault vault;
+    for (const char* subject : {"c-1", "c-2"}) {
+        REQUIRE(vault.consent(subject, "preferences").empty());
+        REQUIRE(vault
+                    .tokenize(subject, "cookie_prefs", "{}", {}, "web", "preferences",
+                              policy::ValueKind::json)
+                    .starts_with("obl1."));
+    }
+    HoldRequest request = tax_hold();
+    request.categories = {"cookies"};
+    REQUIRE(vault.place_hold(request).code.empty());
+    vault.clock.advance(400 * kDay);
+    RetentionRequest sweep;
+    sweep.catch_up = static_cast<std::uint16_t>(vault.clock.now().day() - 2);
+    const auto run = [&](const std::string& by) {
+        auto report = wait_for<RetentionReport>([&](Done<RetentionReport> done) {
+            vault->run_retention(vault.caller(by), sweep, std::move(done));
+        });
+        REQUIRE(report.has_value());
+        return std::move(*report);
+    };
+    const RetentionReport before = run("key_operator");
+    REQUIRE(before.days.size() == 1);
+    CHECK(before.days.front().block == RetentionBlock::moved);
+    CHECK(before.days.front().values == 1);
+    sweep.catch_up.reset();
+    const auto backup = vault.home() / "backup";
+    std::filesystem::create_directory(backup);
+    const auto moved = vault->backup_to(backup);
+    CHECK(moved.size() == 1);
+    CHECK(run("privacy_officer").days.front().block == RetentionBlock::moved);
+    vault->confirm_backup(moved);
+    CHECK(run("privacy_officer").days.front().block == RetentionBlock::none);
+    CHECK(run("privacy_officer").days.empty());
+    CHECK(vault.delete_field("c-1", "cookie_prefs", "web", "preferences") == "HELD");
+    CHECK(vault.delete_field("c-2", "cookie_prefs", "web", "preferences") == "NOT_FOUND");
+}
+
 TEST_CASE("two holds: what only the first kept goes with it, the rest waits for the second",
           "[holds]") {
     ExceptionVault vault;

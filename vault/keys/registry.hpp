@@ -101,6 +101,8 @@ inline constexpr std::uint64_t kPseudonym = 4;
 inline constexpr std::uint64_t kRequestRow = 5;
 // from leaf(kind policy), context `system`
 inline constexpr std::uint64_t kPolicyRow = 6;
+// from leaf(kind request), context `system`
+inline constexpr std::uint64_t kQueueTag = 7;
 // from leaf(kind exception, 0, 0), context `system`
 inline constexpr std::uint64_t kExceptionRow = 0x20;
 }  // namespace subkey
