@@ -1,4 +1,8 @@
+#include <algorithm>
+#include <random>
+
 #include "tests/vault/exceptions_fixture.hpp"
+#include "vault/held_values.hpp"
 #include "vault/people/records.hpp"
 #include "vault/receipt_check.hpp"
 #include "vault/receipt_json.hpp"
@@ -48,6 +52,38 @@ ReceiptReport check(ExceptionVault& vault, const ErasureRow& row, const ByteArra
 constexpr const char* kOrder = R"({"sum":12})";
 
 }  // namespace
+
+TEST_CASE("the keys that die around held items are all others, each once", "[holds]") {
+    const auto seed = std::random_device{}();
+    INFO("seed " << seed);
+    std::mt19937_64 random{seed};
+    const keys::Path person = keys::person_path(keys::kFirstTenant, {4'711});
+    for (const std::size_t count : {0U, 1U, 3U, 40U, 400U}) {
+        std::set<std::uint32_t> held;
+        while (held.size() < count) {
+            const std::uint32_t area = random() % 3 == 0 ? keys::kItemCountMax : 800;
+            held.insert(1 + static_cast<std::uint32_t>(random() % (area - 1)));
+        }
+        const std::vector<keys::Path> dying = keys_but(person, held);
+        CHECK(std::ranges::is_sorted(dying));
+        const auto times = [&](const keys::Path& leaf) {
+            return std::ranges::count_if(
+                dying, [&](const keys::Path& path) { return path.is_prefix_of(leaf); });
+        };
+        CHECK(times(keys::fixed_path(person)) == 1);
+        CHECK(times(keys::item_path(person, 0)) == 0);
+        for (unsigned marker = 0; marker < keys::kImplicitMarkerCount; ++marker) {
+            REQUIRE(times(keys::implicit_marker_path(person, marker)) == 1);
+        }
+        for (const std::uint32_t item : held) REQUIRE(times(keys::item_path(person, item)) == 0);
+        for (int i = 0; i < 300; ++i) {
+            const std::uint32_t area = i % 2 == 0 ? keys::kItemCountMax : 800;
+            const auto item = 1 + static_cast<std::uint32_t>(random() % (area - 1));
+            if (held.contains(item)) continue;
+            REQUIRE(times(keys::item_path(person, item)) == 1);
+        }
+    }
+}
 
 TEST_CASE("an erasure goes around a hold and finishes by itself when it is released", "[holds]") {
     ExceptionVault vault;
