@@ -49,7 +49,7 @@ void write_client(JsonWriter& json, const ClientRow& row, const policy::Gate* ga
     if (!recipient.empty()) json.member("recipient", recipient);
     json.key("roles").begin_array();
     for (const Role role : {Role::app, Role::privacy_officer, Role::key_operator,
-                            Role::policy_admin, Role::auditor, Role::legal}) {
+                            Role::policy_admin, Role::auditor, Role::legal, Role::duty_manager}) {
         if ((row.roles & static_cast<RoleMask>(role)) != 0) json.string(name_of(role));
     }
     json.end_array().member("created", time_text(row.enrolled)).end_object();
@@ -171,14 +171,17 @@ void handle_publish_policy(const CallPtr& call) {
 }
 
 void handle_decide(const CallPtr& call) {
-    const auto body = call->body({"subject", "field", "purpose"});
+    const auto body = call->body({"subject", "field", "purpose", "order"});
     if (!body) return call->refuse(body.error());
     const auto subject = body->find_text("subject");
     const auto field = body->find_text("field");
     const auto purpose = body->find_text("purpose");
-    if (!subject || !field || !purpose) return call->refuse(Refusal::malformed);
+    const bool is_order_valid = !body->find("order") || body->find_text("order");
+    if (!subject || !field || !purpose || !is_order_valid) {
+        return call->refuse(Refusal::malformed);
+    }
     call->vault.decide(
-        call->caller, {*subject, *purpose, {*field}},
+        call->caller, {*subject, *purpose, {*field}, body->find_text("order").value_or("")},
         [call](Result<Decision> result, const Fault* fault) {
             if (call->is_refused(result, fault)) return;
             WipedBuffer buffer;

@@ -1,4 +1,6 @@
 #include "api/call.hpp"
+#include "crypto/encoding.hpp"
+#include "vault/policy/calendar.hpp"
 
 // put, tokenize, detokenize, read, search, match: API 2.
 
@@ -127,10 +129,33 @@ std::optional<std::vector<ConsentInput>> read_consents(JsonValue array) {
     return consents;
 }
 
+// {"real_name":{"public_source":"<SHA-256>","found":"2026-01-02"}}: fields of this same request
+// that were public before. False for anything else.
+bool read_sources(JsonValue sources, PutRequest& put) {
+    if (!sources.is(JsonType::object)) return false;
+    for (const auto& [name, value] : sources.members()) {
+        const auto field = std::ranges::find(put.fields, name, &FieldInput::field);
+        const bool is_object =
+            value.is(JsonType::object) && value.has_only({"public_source", "found"});
+        if (field == put.fields.end() || !is_object) return false;
+        const auto hash = crypto::hex_decode(value.find_text("public_source").value_or(""));
+        PublicSourceInput source;
+        if (!hash || hash->size() != source.source.size()) return false;
+        std::ranges::copy(*hash, source.source.begin());
+        if (value.find("found")) {
+            const auto found = policy::parse_date(value.find_text("found").value_or(""));
+            if (!found) return false;
+            source.found = *found;
+        }
+        field->public_source = source;
+    }
+    return true;
+}
+
 }  // namespace
 
 void handle_put_subject(const CallPtr& call) {
-    const auto body = call->body({"fields", "purpose"});
+    const auto body = call->body({"fields", "purpose", "sources"});
     if (!body) return call->refuse(body.error());
     const auto fields = body->find("fields");
     const auto purpose = body->find_text("purpose");
@@ -142,6 +167,8 @@ void handle_put_subject(const CallPtr& call) {
         const auto input = read_value(value);
         put.fields.push_back({name, input.value_or(ValueInput{policy::ValueKind::json, "null"})});
     }
+    const auto sources = body->find("sources");
+    if (sources && !read_sources(*sources, put)) return call->refuse(Refusal::malformed);
     call->vault.put(call->caller, put, [call](Result<PutAnswer> result, const Fault* fault) {
         if (call->is_refused(result, fault)) return;
         if (!result->errors.empty()) {
@@ -193,16 +220,18 @@ void handle_tokenize(const CallPtr& call) {
 }
 
 void handle_detokenize(const CallPtr& call) {
-    const auto body = call->body({"purpose", "tokens", "want"});
+    const auto body = call->body({"purpose", "tokens", "want", "order"});
     if (!body) return call->refuse(body.error());
     auto tokens = read_texts(body->find("tokens"));
     const auto purpose = body->find_text("purpose");
     const auto want = body->find("want");
     const bool is_want_valid = !want || (want->as_text() && !want->as_text()->empty());
-    if (!tokens || !purpose || !is_want_valid) return call->refuse(Refusal::malformed);
+    const bool is_order_valid = !body->find("order") || body->find_text("order");
+    if (!tokens || !purpose || !is_want_valid || !is_order_valid)
+        return call->refuse(Refusal::malformed);
     if (tokens->size() > call->limits.items_max) return call->refuse(Refusal::too_large);
     const DetokenizeRequest detokenize{*purpose, want ? *want->as_text() : std::string_view{},
-                                       std::move(*tokens)};
+                                       std::move(*tokens), body->find_text("order").value_or("")};
     call->vault.detokenize(
         call->caller, detokenize, [call](Result<DetokenizeAnswer> result, const Fault* fault) {
             if (call->is_refused(result, fault)) return;
@@ -217,7 +246,7 @@ void handle_get_subject(const CallPtr& call) {
     const auto purpose = call->query.find("purpose");
     const auto fields = call->query.find("fields");
     if (!purpose || !fields || fields->empty()) return call->refuse(Refusal::malformed);
-    ReadRequest read{call->parameter(0), *purpose, {}};
+    ReadRequest read{call->parameter(0), *purpose, {}, call->query.find("order").value_or("")};
     for (std::string_view rest = *fields;;) {
         const std::size_t comma = std::min(rest.find(','), rest.size());
         read.fields.push_back(rest.substr(0, comma));

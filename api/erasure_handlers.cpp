@@ -18,14 +18,23 @@ void hex_member(JsonWriter& json, std::string_view name, ByteView bytes) {
     json.member(name, crypto::hex_encode(bytes));
 }
 
+// What outsiders see: one that a hold cut short is final only when its rest is.
+ErasureState state_of(const ErasureRow& row, const std::optional<ErasureRow>& rest) {
+    if (rest && has_receipt(*rest)) return ErasureState::final;
+    if (row.is_all_kept) return ErasureState::held;
+    if (!has_receipt(row)) return ErasureState::effective;
+    return row.kept.empty() ? ErasureState::final : ErasureState::partly_held;
+}
+
 // `opening`: r, in the first answer only.
 void write_erasure(JsonWriter& json, const Vault& vault, const ErasureRow& row,
                    const ByteArray<32>* opening) {
     // Final for outsiders when the receipt is signed.
     const bool is_final = has_receipt(row);
+    const auto rest = row.kept.empty() ? std::nullopt : vault.find_rest(row);
     json.begin_object()
         .member("id", erasure_id_text(row.id))
-        .member("state", name_of(is_final ? ErasureState::final : ErasureState::effective))
+        .member("state", name_of(state_of(row, rest)))
         .member("scope", oubliette::name_of(row.scope))
         .member("ground", name_of(row.ground))
         .member("accepted_at", time_text(row.accepted));
@@ -37,7 +46,22 @@ void write_erasure(JsonWriter& json, const Vault& vault, const ErasureRow& row,
         for (const auto& keeper : vault.missing_keepers()) json.string(crypto::hex_encode(keeper));
         json.end_array();
     }
+    if (rest) {
+        json.key("rest").begin_object().member("id", erasure_id_text(rest->id));
+        json.member("state",
+                    name_of(has_receipt(*rest) ? ErasureState::final : ErasureState::effective));
+        if (has_receipt(*rest)) json.key("receipt").raw(receipt_json(vault.receipt_of(*rest)));
+        json.end_object();
+    }
     json.end_object();
+}
+
+// A hold keeps all there is: nothing was destroyed yet, and it will be.
+void answer_held(Call& call, const ErasureAnswer& answer) {
+    std::vector<std::pair<std::string_view, std::string>> members{
+        {"erasure", erasure_id_text(answer.erasure.id)}};
+    if (answer.first) members.emplace_back("r", crypto::hex_encode(answer.opening));
+    call.exchange->respond(problem_response(Refusal::held, call.request().request_id, members));
 }
 
 void answer_erasure(Call& call, const ErasureRow& row, const ByteArray<32>* opening) {
@@ -59,6 +83,10 @@ public:
     void accepted(Result<ErasureAnswer> result, const Fault* fault) {
         if (fault != nullptr || !result) {
             if (!answered_.exchange(true)) (void)call_->is_refused(result, fault);
+            return;
+        }
+        if (result->erasure.is_all_kept) {
+            if (!answered_.exchange(true)) answer_held(*call_, *result);
             return;
         }
         {
@@ -85,12 +113,12 @@ private:
     void try_answer() {
         const std::scoped_lock lock{mutex_};
         if (!is_accepted_ || !final_ || answered_.exchange(true)) return;
-        answer_erasure(*call_, *final_, &answer_.opening);
+        answer_erasure(*call_, *final_, answer_.first ? &answer_.opening : nullptr);
     }
     void give_up() {
         const std::scoped_lock lock{mutex_};
         if (answered_.exchange(true)) return;
-        answer_erasure(*call_, answer_.erasure, &answer_.opening);
+        answer_erasure(*call_, answer_.erasure, answer_.first ? &answer_.opening : nullptr);
     }
 
     CallPtr call_;

@@ -152,6 +152,22 @@ constexpr std::array kRefusalTexts{
                 "Record a consent of the kind that the slot asks for."},
     RefusalText{Refusal::order_required, "A disclosure order is required",
                 "An approved order that covers this request must be live."},
+    RefusalText{Refusal::order_needs_approval, "The order lacks approvals",
+                "Others must approve it, in the roles that the policy names: `oubliette order "
+                "approve`."},
+    RefusalText{Refusal::order_scope, "The order does not cover this",
+                "Open an order that names this person and this field, within the policy's limits."},
+    RefusalText{Refusal::order_expired, "The order has ended",
+                "Open a new order; an order is not extended."},
+    RefusalText{Refusal::same_approver, "The same person has approved already",
+                "Another person, in another role, must approve."},
+    RefusalText{Refusal::needs_second, "A second person is needed",
+                "Your approval is recorded; another person, in another role, must do the same."},
+    RefusalText{Refusal::evidence_required, "Evidence is required",
+                "Send the SHA-256 of the paper, permit or evidence file that the policy asks for."},
+    RefusalText{Refusal::hold_too_wide, "The hold is too wide",
+                "Name only what the policy's rule for this ground lets a hold keep, and for no "
+                "longer."},
     RefusalText{Refusal::retention_ended, "The retention has ended",
                 "The policy keeps this value no longer for this purpose."},
 };
@@ -183,6 +199,13 @@ unsigned status_of(Refusal refusal) noexcept {
     case Refusal::consent_expired:
     case Refusal::consent_kind:
     case Refusal::order_required:
+    case Refusal::order_needs_approval:
+    case Refusal::order_scope:
+    case Refusal::order_expired:
+    case Refusal::same_approver:
+    case Refusal::needs_second:
+    case Refusal::evidence_required:
+    case Refusal::hold_too_wide:
     case Refusal::retention_ended: return 403;
     case Refusal::not_found: return 404;
     case Refusal::method_not_allowed: return 405;
@@ -253,6 +276,21 @@ Response problem_response(Refusal refusal, std::string_view request_id, std::str
     return make_response(
         {status_of(refusal), oubliette::wire_name(refusal), text_for(refusal).title, detail},
         request_id);
+}
+
+Response problem_response(Refusal refusal, std::string_view request_id,
+                          const std::vector<std::pair<std::string_view, std::string>>& members) {
+    Response response = problem_response(refusal, request_id);
+    WipedBuffer buffer;
+    const ByteView problem = response.body.expose();
+    buffer.append(problem.first(problem.size() - 1));  // without its closing brace
+    for (const auto& [name, value] : members) {
+        buffer.append(',');
+        JsonWriter{buffer}.member(name, value);
+    }
+    buffer.append('}');
+    response.body = crypto::SecretBytes{buffer.bytes()};
+    return response;
 }
 
 Response problem_response(FaultKind kind, std::string_view request_id) {

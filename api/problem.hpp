@@ -30,6 +30,10 @@ struct FieldProblem {
 // With another `detail` than the code's own. REQUIRES: it is a fixed text of ours.
 [[nodiscard]] Response problem_response(Refusal refusal, std::string_view request_id,
                                         std::string_view detail);
+// With more members of type string. REQUIRES: names and values are ours, valid UTF-8.
+[[nodiscard]] Response problem_response(
+    Refusal refusal, std::string_view request_id,
+    const std::vector<std::pair<std::string_view, std::string>>& members);
 // `Fault::what()` stays here: it is for the log of the operator, not for the client.
 [[nodiscard]] Response problem_response(FaultKind kind, std::string_view request_id);
 [[nodiscard]] Response problem_response(HeadError error, std::string_view request_id);

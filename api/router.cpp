@@ -17,6 +17,12 @@ constexpr Access kOfficerOrOperator{mask_of(Role::privacy_officer, Role::key_ope
 constexpr Access kErasureReaders{mask_of(Role::app, Role::privacy_officer, Role::auditor)};
 constexpr Access kDeciders{
     mask_of(Role::app, Role::privacy_officer, Role::policy_admin, Role::auditor)};
+constexpr Access kExceptionOfficers{
+    mask_of(Role::privacy_officer, Role::legal, Role::duty_manager)};
+constexpr Access kExceptionReaders{
+    mask_of(Role::privacy_officer, Role::legal, Role::duty_manager, Role::auditor)};
+constexpr Access kHoldOfficers{mask_of(Role::privacy_officer, Role::legal)};
+constexpr Access kHoldReaders{mask_of(Role::privacy_officer, Role::legal, Role::auditor)};
 constexpr Access kAuditor{mask_of(Role::auditor)};
 constexpr Access kEverybody{mask_of(Role::app, Role::privacy_officer, Role::key_operator,
                                     Role::policy_admin, Role::auditor, Role::legal)};
@@ -30,8 +36,11 @@ constexpr std::array kRoutes{
     Route{Method::post, "/v1/match", kApp, Operation::match},
     Route{Method::post, "/v1/search", kApp, Operation::search},
     Route{Method::put, "/v1/subjects/{subject}", kApp, Operation::put_subject},
-    Route{
-        Method::get, "/v1/subjects/{subject}", kApp, Operation::get_subject, {"purpose", "fields"}},
+    Route{Method::get,
+          "/v1/subjects/{subject}",
+          kApp,
+          Operation::get_subject,
+          {"purpose", "fields", "order"}},
     Route{Method::delete_,
           "/v1/subjects/{subject}/fields/{field}",
           kAppOrOfficer,
@@ -47,6 +56,17 @@ constexpr std::array kRoutes{
     Route{Method::get, "/v1/erasures/{id}", kErasureReaders, Operation::get_erasure},
     Route{Method::get, "/v1/receipts/keys", kOpen, Operation::get_receipt_keys},
     Route{Method::post, "/v1/retention/run", kOfficerOrOperator, Operation::run_retention},
+    Route{Method::post, "/v1/orders", kExceptionOfficers, Operation::open_order},
+    Route{Method::get, "/v1/orders", kExceptionReaders, Operation::list_orders},
+    Route{Method::get, "/v1/orders/{id}", kExceptionReaders, Operation::get_order},
+    Route{Method::post, "/v1/orders/{id}/approve", kExceptionOfficers, Operation::approve_order},
+    Route{Method::post, "/v1/orders/{id}/close", kExceptionOfficers, Operation::close_order},
+    Route{Method::post, "/v1/orders/{id}/notice", kExceptionOfficers, Operation::notice_order},
+    Route{Method::post, "/v1/holds", kHoldOfficers, Operation::place_hold},
+    Route{Method::get, "/v1/holds", kHoldReaders, Operation::list_holds},
+    Route{Method::get, "/v1/holds/{id}", kHoldReaders, Operation::get_hold},
+    Route{Method::post, "/v1/holds/{id}/approve", kHoldOfficers, Operation::approve_hold},
+    Route{Method::post, "/v1/holds/{id}/release", kHoldOfficers, Operation::release_hold},
     // Who may receive is the policy admin's business, as clients and agreements are.
     Route{Method::delete_, "/v1/recipients/{recipient}/tokens", kPolicyAdmin,
           Operation::cut_off_recipient},
@@ -257,6 +277,17 @@ std::string_view name_of(Operation operation) noexcept {
     case Operation::get_erasure: return "get_erasure";
     case Operation::get_receipt_keys: return "get_receipt_keys";
     case Operation::run_retention: return "run_retention";
+    case Operation::open_order: return "open_order";
+    case Operation::list_orders: return "list_orders";
+    case Operation::get_order: return "get_order";
+    case Operation::approve_order: return "approve_order";
+    case Operation::close_order: return "close_order";
+    case Operation::notice_order: return "notice_order";
+    case Operation::place_hold: return "place_hold";
+    case Operation::list_holds: return "list_holds";
+    case Operation::get_hold: return "get_hold";
+    case Operation::approve_hold: return "approve_hold";
+    case Operation::release_hold: return "release_hold";
     case Operation::cut_off_recipient: return "cut_off_recipient";
     case Operation::cut_off_region: return "cut_off_region";
     case Operation::exit_tenant: return "exit_tenant";

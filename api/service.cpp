@@ -34,6 +34,17 @@ void dispatch(const CallPtr& call) {
     case Operation::get_erasure: return handle_get_erasure(call);
     case Operation::get_receipt_keys: return handle_receipt_keys(call);
     case Operation::run_retention: return handle_run_retention(call);
+    case Operation::open_order: return handle_open_order(call);
+    case Operation::list_orders: return handle_list_orders(call);
+    case Operation::get_order: return handle_get_order(call);
+    case Operation::approve_order: return handle_approve_order(call);
+    case Operation::close_order: return handle_close_order(call);
+    case Operation::notice_order: return handle_notice_order(call);
+    case Operation::place_hold: return handle_place_hold(call);
+    case Operation::list_holds: return handle_list_holds(call);
+    case Operation::get_hold: return handle_get_hold(call);
+    case Operation::approve_hold: return handle_approve_hold(call);
+    case Operation::release_hold: return handle_release_hold(call);
     case Operation::cut_off_recipient: return handle_cut_off_recipient(call);
     case Operation::cut_off_region: return handle_cut_off_region(call);
     case Operation::exit_tenant: return handle_exit_tenant(call);

@@ -115,7 +115,8 @@ private:
     crypto::Sha256 hash_;
 };
 
-void send_backup(Call& call, const fs::path& directory) {
+// True when all of it is on its way.
+bool send_backup(Call& call, const fs::path& directory) {
     Response head;
     head.content_type = "application/octet-stream";
     const auto stream = call.exchange->respond_stream(std::move(head));
@@ -124,9 +125,11 @@ void send_backup(Call& call, const fs::path& directory) {
     std::ranges::sort(files);
     BackupWriter writer{*stream};
     for (const fs::path& file : files) {
-        if (!writer.write_file(file)) return;
+        if (!writer.write_file(file)) return false;
     }
-    if (writer.write_end()) stream->finish();
+    if (!writer.write_end()) return false;
+    stream->finish();
+    return true;
 }
 
 }  // namespace
@@ -195,9 +198,9 @@ void handle_backup(const CallPtr& call) {
         bool is_answered = false;
         try {
             const Staged staged{directory};
-            call->vault.backup_to(staged.directory());
+            const auto moved = call->vault.backup_to(staged.directory());
             is_answered = true;  // from here on a failure cuts the connection
-            send_backup(*call, staged.directory());
+            if (send_backup(*call, staged.directory())) call->vault.confirm_backup(moved);
         } catch (const Fault& fault) {
             if (!is_answered) call->fail(fault);
         } catch (const std::exception&) {

@@ -201,6 +201,10 @@ def fits(scope, addresses):
     # tenant 12 | class 6 | local 36 | below a person
     numbers = [int.from_bytes(address[1:], "big") >> 26 for address in addresses]
     classes = {number >> 36 & 63 for number in numbers}
+    if scope == "subject" and bits[0] != 54:  # around a legal hold: slot 0 and what is not held
+        slots = int.from_bytes(addresses[0][1:], "big") >> 20 & 63
+        return (min(bits) > 54 and len(set(numbers)) == 1 and classes == {PEOPLE}
+                and bits[0] <= 60 and slots == 0)
     if scope in ("field", "category"):
         return min(bits) > 54 and len(set(numbers)) == 1 and classes == {PEOPLE}
     if scope == "recipient":
@@ -234,11 +238,18 @@ def row_bytes(row, numbers, names):
 
 def body_of(receipt, member_list):
     """The bytes that the log's entry binds: the erasure's row without its log record."""
-    out = struct.pack("<BBBBHI", 1, SCOPES[receipt["scope"]], 2, 0, GROUNDS[receipt["ground"]],
+    held = {"partly_held": 1, "held": 2}[receipt["held"]] if "kept" in receipt else 0
+    out = struct.pack("<BBBBHI", 1, SCOPES[receipt["scope"]], 2, held, GROUNDS[receipt["ground"]],
                       seconds(receipt["accepted_at"]))
     out += unhex(receipt["commitment"], 32) + unhex(receipt["r2"], 32)
     out += struct.pack("<I", len(receipt["addresses"]))
     out += b"".join(unhex(address, 11) for address in receipt["addresses"])
+    if held:
+        out += bytes([len(receipt["kept"])])
+        for kept in receipt["kept"]:
+            for text in (kept["category"].encode(), kept["code"].encode()):
+                out += bytes([len(text)]) + text
+            out += struct.pack("<I", seconds(kept["until"]))
     out += row_bytes(receipt, ["epoch"], ["h_before", "h_after"])
     out += struct.pack("<QQ", receipt["request_index"], receipt["request_count"])
     out += struct.pack("<I", len(receipt["request_proof"]))
@@ -306,6 +317,9 @@ def notes_of(receipt):
         if keeper["status"] == "expelled" and keeper["id"] not in signers:
             notes.append(f"keeper {keeper['id']} was expelled and did not acknowledge: whoever "
                          "has it and its seal may have keys of before")
+    for kept in receipt.get("kept", ()):
+        notes.append(f"kept: {kept['category']}, {kept['code']}, until {kept['until']} at the "
+                     "latest or until it is extended")
     return notes
 
 
@@ -327,7 +341,8 @@ NAMES = {"format", "vault", "request_id", "scope", "ground", "accepted_at", "com
 
 def check_frame(frame, receipt):
     """What stands around the receipt in an answer of the vault."""
-    need(frame["id"] == "er_" + receipt["request_id"] and frame["state"] == "final", "form")
+    need(frame["id"] == "er_" + receipt["request_id"] and frame["state"] in {
+        "final", receipt.get("held")}, "form")
     need(all(frame[name] == receipt[name] for name in ("scope", "ground", "accepted_at")), "form")
 
 
@@ -337,7 +352,7 @@ def verify(text, keys=None, external_id=None):
     receipt = frame if "request_id" in frame else frame["receipt"]
     if receipt is not frame:
         check_frame(frame, receipt)
-    need(set(receipt) == NAMES and receipt["format"] == 1, "form")
+    need(set(receipt) - {"held", "kept"} == NAMES and receipt["format"] == 1, "form")
     need(receipt["notes"] == notes_of(receipt), "form")
     vault = unhex(receipt["vault"], 16)
     member_list, members = members_hash(receipt)

@@ -34,6 +34,8 @@ void add_verbs(CLI::App& program, Run& chosen) {
     // Those who govern it.
     add_client(program, chosen);
     add_policy(program, chosen);
+    add_hold(program, chosen);
+    add_order(program, chosen);
     add_audit(program, chosen);
     add_receipt(program, chosen);
     add_recipient(program, chosen);

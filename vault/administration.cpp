@@ -1,5 +1,6 @@
 #include "vault/backup_signature.hpp"
 #include "vault/core.hpp"
+#include "vault/held_values.hpp"
 #include "vault/tables.hpp"
 
 // The verbs of policy admins, and what the system says of itself.
@@ -171,7 +172,7 @@ bool Vault::ready() const {
     return core_->store->healthy() && core_->policies->current() != nullptr;
 }
 
-void Vault::backup_to(const std::filesystem::path& directory) {
+std::vector<people::MovedValue> Vault::backup_to(const std::filesystem::path& directory) {
     core_->run_raw([this](store::WriteView& view) {
         PendingEntry entry;
         entry.entry.action = audit::Action::backup;
@@ -179,6 +180,7 @@ void Vault::backup_to(const std::filesystem::path& directory) {
         core_->append_entry(view, entry);
     });
     core_->record_state();  // what the keepers know is then not older than the copy
+    std::vector<people::MovedValue> moved = find_moved(*core_);
     core_->store->copy_to(directory);
     write_manifest(directory, describe_backup(directory, core_->now(), core_->backup_settings));
     const keys::Derived leaf = core_->plane->derive(backup_sign_path());
@@ -186,6 +188,16 @@ void Vault::backup_to(const std::filesystem::path& directory) {
         throw Fault{FaultKind::corrupt, "the key that signs backups cannot be derived"};
     }
     sign_backup(directory, backup_signing_key(leaf));
+    return moved;
+}
+
+void Vault::confirm_backup(const std::vector<people::MovedValue>& moved) {
+    if (moved.empty()) return;
+    core_->run_raw([&](store::WriteView& view) {
+        for (const people::MovedValue& value : moved) {
+            people::remove_expiry(view, core_->tenant, value);
+        }
+    });
 }
 
 }  // namespace oubliette

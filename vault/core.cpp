@@ -3,6 +3,9 @@
 #include <algorithm>
 
 #include "crypto/kdf.hpp"
+#include "vault/exception_table.hpp"
+#include "vault/holds.hpp"
+#include "vault/orders.hpp"
 #include "vault/retention.hpp"
 #include "vault/tables.hpp"
 
@@ -107,6 +110,9 @@ void Core::start(const VaultOptions& options) {
     }
     people = std::make_unique<people::People>(*plane, *leaves, tenant,
                                               static_cast<std::uint16_t>(generation_));
+    exceptions = std::make_unique<ExceptionTable>(*plane, *leaves, tenant);
+    orders = std::make_unique<Orders>(*this);
+    holds = std::make_unique<Holds>(*this);
     clients = std::make_unique<Clients>(*plane, tenant);
     policies = std::make_unique<Policies>(*plane, tenant);
     start_committer(options.audit_wait);

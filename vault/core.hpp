@@ -58,6 +58,9 @@ struct IndexEntry {
                                           const LogPublisher& publisher);
 
 class Core;
+class ExceptionTable;
+class Holds;
+class Orders;
 class Retention;
 
 // One work inside the committer's transaction. Lives on the committer's thread.
@@ -193,6 +196,9 @@ public:
     std::unique_ptr<Clients> clients;
     std::unique_ptr<Policies> policies;
     std::unique_ptr<LogPublisher> publisher;
+    std::unique_ptr<ExceptionTable> exceptions;
+    std::unique_ptr<Orders> orders;
+    std::unique_ptr<Holds> holds;
     std::unique_ptr<Retention> retention;
     people::SubjectIndex index;
     people::MatchLimit match_limit;
@@ -257,6 +263,7 @@ private:
     void forget_finished();
     void look_after_keepers();
     void note_scrub();
+    void end_exceptions();
 
     // ---- committer's thread only
     std::unique_ptr<audit::AuditLog> log_;

@@ -100,7 +100,8 @@ std::optional<Refusal> name_keys(Core& core, const store::ReadView& view, const 
     case RevocationScope::client:
     case RevocationScope::token_key:
     case RevocationScope::superseded:
-    case RevocationScope::retention_day: break;
+    case RevocationScope::retention_day:
+    case RevocationScope::exception: break;
     }
     OBL_ASSERT(false && "not a group of keys");
     return Refusal::malformed;

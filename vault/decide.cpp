@@ -5,7 +5,8 @@ namespace oubliette {
 // The decision without the data: what the next read would answer, and an audit entry of its own.
 void Vault::decide(const Caller& caller, const ReadRequest& request, Done<Decision> done) {
     OBL_ASSERT(request.fields.size() == 1);
-    Disclosing disclosing{*core_, caller, audit::Action::decide, request.purpose, {}};
+    Disclosing disclosing{*core_,          caller, audit::Action::decide,
+                          request.purpose, {},     request.order};
     Decision decision;
     std::optional<keys::SubjectNumber> subject;
     const auto field = disclosing.gate()->find_field(request.fields.front());

@@ -63,7 +63,8 @@ void answer_after_audit(Disclosing& disclosing, std::shared_ptr<Answer> answer, 
 
 void Vault::detokenize(const Caller& caller, const DetokenizeRequest& request,
                        Done<DetokenizeAnswer> done) {
-    Disclosing disclosing{*core_, caller, audit::Action::detokenize, request.purpose, request.want};
+    Disclosing disclosing{*core_,          caller,       audit::Action::detokenize,
+                          request.purpose, request.want, request.order};
     auto answer = std::make_shared<DetokenizeAnswer>();
     answer->gate = disclosing.gate();
     answer->items.reserve(request.tokens.size());
@@ -90,7 +91,7 @@ void Vault::detokenize(const Caller& caller, const DetokenizeRequest& request,
 }
 
 void Vault::read(const Caller& caller, const ReadRequest& request, Done<ReadAnswer> done) {
-    Disclosing disclosing{*core_, caller, audit::Action::read, request.purpose, {}};
+    Disclosing disclosing{*core_, caller, audit::Action::read, request.purpose, {}, request.order};
     auto answer = std::make_shared<ReadAnswer>();
     answer->gate = disclosing.gate();
     std::optional<Result<keys::SubjectNumber>> number;

@@ -26,7 +26,10 @@ std::uint16_t failed_step_bit(Refusal refusal) noexcept {
     case Refusal::consent_missing:
     case Refusal::consent_stale: return step(9);
     case Refusal::consent_expired: return step(10);
-    case Refusal::order_required: return step(11);
+    case Refusal::order_required:
+    case Refusal::order_needs_approval:
+    case Refusal::order_scope:
+    case Refusal::order_expired: return step(11);
     case Refusal::retention_ended: return step(12);
     case Refusal::subject_budget: return step(13);
     case Refusal::malformed:
@@ -54,20 +57,25 @@ std::uint16_t failed_step_bit(Refusal refusal) noexcept {
     case Refusal::idempotency_in_flight:
     case Refusal::method_not_allowed:
     case Refusal::media_type:
+    case Refusal::same_approver:
+    case Refusal::needs_second:
+    case Refusal::evidence_required:
+    case Refusal::hold_too_wide:
     case Refusal::token_kind_unknown: return 0;
     }
     return 0;
 }
 
 Disclosing::Disclosing(Core& core, const Caller& caller, audit::Action action,
-                       std::string_view purpose, std::string_view want)
+                       std::string_view purpose, std::string_view want, std::string_view order)
     : core_(core),
       caller_(caller),
       action_(action),
       gate_(core.policies->current()),
       now_(core.now()),
       ticket_(std::make_shared<keys::KeyPlane::Gate>(*core.plane)),
-      view_(core.read_for_disclosure()) {
+      view_(core.read_for_disclosure()),
+      order_(core, order) {
     if (!gate_) {
         throw Fault{FaultKind::configuration,
                     "the newest policy of this copy is older than one already published; publish "
@@ -123,13 +131,38 @@ const Result<policy::SubjectState>& Disclosing::state_of(keys::SubjectNumber num
     return last_state_;
 }
 
+// Steps 7-11. The policy only says that an order is needed; here is what there is.
+std::optional<Refusal> Disclosing::check_person(keys::SubjectNumber number, policy::FieldId field,
+                                                const policy::SubjectState& state) {
+    const auto expired = [&] { return core_.people->expired_slots(*view_, number, now_); };
+    const auto refusal = gate_->person(cell_, state, now_, expired);
+    if (refusal != Refusal::order_required) return refusal;
+    return order_.permit(*view_, number, field, now_);
+}
+
+// Of an erased person only values under a legal hold are left, without consents or any other state:
+// they are restricted, and nothing that asks for a consent sees them.
+Result<people::OpenedValue> Disclosing::permit_kept(keys::SubjectNumber number,
+                                                    policy::FieldId field, std::uint32_t salt32) {
+    auto opened = core_.people->open_value(*view_, number, field, salt32);
+    if (!opened) return Refusal::erased;
+    policy::SubjectState state;
+    state.home_region = opened->header.region;
+    state.seen_version = gate_->version();
+    state.flags = policy::SubjectState::kRestricted;
+    if (const auto refusal = check_person(number, field, state)) return *refusal;
+    const auto refusal = gate_->value(cell_, field, state, opened->value.collected, now_);
+    if (refusal) return *refusal;
+    return opened;
+}
+
 Result<people::OpenedValue> Disclosing::permit(keys::SubjectNumber number, policy::FieldId field,
                                                std::uint32_t salt32) {
     if (const auto refusal = check_field(field)) return *refusal;
     const auto& state = state_of(number);
+    if (!state && state.error() == Refusal::erased) return permit_kept(number, field, salt32);
     if (!state) return state.error();
-    const auto expired = [&] { return core_.people->expired_slots(*view_, number, now_); };
-    if (const auto refusal = gate_->person(cell_, *state, now_, expired)) return *refusal;
+    if (const auto refusal = check_person(number, field, *state)) return *refusal;
     auto opened = core_.people->open_value(*view_, number, field, salt32);
     if (!opened) return opened.error();
     const auto refusal = gate_->value(cell_, field, *state, opened->value.collected, now_);
@@ -176,6 +209,7 @@ void Disclosing::note(std::optional<keys::SubjectNumber> subject, std::uint16_t 
     }
     entry.policy_version = gate_->version();
     entry.field = field;
+    if (order_.id()) entry.object = *order_.id();
     if (refusal) entry.failed_steps = failed_step_bit(*refusal);
 }
 

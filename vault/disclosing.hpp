@@ -1,6 +1,7 @@
 #pragma once
 
 #include "vault/core.hpp"
+#include "vault/orders.hpp"
 
 // One reading request: what is resolved once (gate, cell, want, snapshot), and the decision of
 // MISSION 3.1 for each item, with its audit entry. Belongs to one thread and one request; the
@@ -11,8 +12,9 @@ namespace oubliette {
 class Disclosing {
 public:
     // REQUIRES: core.policies->current() exists (else Fault{configuration}).
+    // `order`: id of a disclosure order, for purposes that need one.
     Disclosing(Core& core, const Caller& caller, audit::Action action, std::string_view purpose,
-               std::string_view want);
+               std::string_view want, std::string_view order = {});
 
     // Steps 2-4 and 6, the same for all items.
     [[nodiscard]] const std::optional<Refusal>& refusal() const noexcept { return refusal_; }
@@ -48,6 +50,12 @@ public:
 
 private:
     [[nodiscard]] const Result<policy::SubjectState>& state_of(keys::SubjectNumber number);
+    [[nodiscard]] std::optional<Refusal> check_person(keys::SubjectNumber number,
+                                                      policy::FieldId field,
+                                                      const policy::SubjectState& state);
+    [[nodiscard]] Result<people::OpenedValue> permit_kept(keys::SubjectNumber number,
+                                                          policy::FieldId field,
+                                                          std::uint32_t salt32);
 
     Core& core_;
     Caller caller_;
@@ -59,6 +67,7 @@ private:
     std::optional<Refusal> refusal_;
     policy::CellIndex cell_;
     std::optional<policy::TransformIndex> want_;
+    OrderUse order_;
     std::vector<DisclosureEntry> entries_;
 
     // Items of one person tend to come together.

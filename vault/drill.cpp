@@ -47,7 +47,10 @@ std::optional<Path> path_of(const Path& person, const Row& row) {
     case RowKind::person:
     case RowKind::hot:
     case RowKind::audit_counter: return keys::fixed_path(person);
-    case RowKind::external_id: return keys::item_path(person, 0);
+    case RowKind::external_id:
+    case RowKind::order_link:
+    case RowKind::hold_link:
+    case RowKind::exception_note: return keys::item_path(person, 0);
     case RowKind::value:
     case RowKind::marker: break;
     }
@@ -128,7 +131,7 @@ private:
             person.person = std::move(answers[i]);
             for (const Row& row : person.rows) add_shared(row, shared);
             if (person.person.state == NodeState::whole) continue;
-            std::set<Path> own{keys::fixed_path(paths[i])};
+            std::set<Path> own{keys::fixed_path(paths[i]), keys::item_path(paths[i], 0)};
             for (const Row& row : person.rows) {
                 if (const auto path = path_of(paths[i], row)) own.insert(*path);
             }
@@ -175,7 +178,9 @@ private:
         case NodeState::punctured:
         case NodeState::corrupt: ++report_.people.damaged; break;
         }
-        const bool is_erased = fixed.state == NodeState::dead;
+        // An erasure that goes around a legal hold leaves item 0 and the held values.
+        const Derived finder = key_at(person, keys::item_path(person_of(person), 0));
+        const bool is_erased = fixed.state == NodeState::dead && finder.state != NodeState::whole;
         for (const Row& row : person.rows) {
             const auto path = path_of(person_of(person), row);
             const Derived key = path ? key_at(person, *path) : Derived{};

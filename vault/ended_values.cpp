@@ -1,5 +1,7 @@
 #include "vault/ended_values.hpp"
 
+#include "vault/held_values.hpp"
+#include "vault/people/links.hpp"
 #include "vault/tables.hpp"
 
 namespace oubliette {
@@ -11,16 +13,20 @@ constexpr std::size_t kValuesInGroup = 1'024;
 // One person's value rows against the policy.
 class EndedRows {
 public:
-    EndedRows(const people::People& people, const policy::Gate& gate, const store::ReadView& view,
+    EndedRows(const Core& core, const policy::Gate& gate, const store::ReadView& view,
               Timestamp until)
-        : people_(people), gate_(gate), view_(view), until_(until) {}
+        : core_(core), people_(*core.people), gate_(gate), view_(view), until_(until) {}
 
     // True if this value's key must die. A row that does not open is somebody else's business.
     bool is_ended(keys::SubjectNumber number, ByteView key, ByteView row) {
         const auto header = people::Header::decode(row);
-        // A value under a legal hold is in the hold bucket. Whole days die as a whole.
-        if (!header || header->day == keys::kRetentionDayHold || header->day < until_.day()) {
-            return false;
+        // Whole days die as a whole.
+        if (!header || header->day < until_.day()) return false;
+        if (header->day == keys::kRetentionDayHold) {
+            if (is_held(number, *header)) return false;
+            // What a hold kept ends when it would have ended without.
+            const auto before = people::day_before_hold(view_, core_.tenant, number, key);
+            if (before && before->day < until_.day()) return true;
         }
         if (!has_state(number)) return false;
         const policy::FieldId field{header->schema};
@@ -41,6 +47,12 @@ private:
         return state_.has_value();
     }
 
+    bool is_held(keys::SubjectNumber number, const people::Header& header) const {
+        const HoldsOnPerson holds{core_, view_, number};
+        return holds.covering(header.schema, header.retention_class) != nullptr;
+    }
+
+    const Core& core_;
     const people::People& people_;
     const policy::Gate& gate_;
     const store::ReadView& view_;
@@ -77,7 +89,7 @@ void note_end(Writing& writing, keys::SubjectNumber number, std::uint16_t field)
 // True if all ended values of the person are in the group now.
 bool add_person(Writing& writing, keys::SubjectNumber number, Timestamp until, EndedGroup& group) {
     const people::People& people = *writing.core.people;
-    EndedRows rows{people, *writing.gate, writing.view, until};
+    EndedRows rows{writing.core, *writing.gate, writing.view, until};
     auto& addresses = group.revoking.row.revocation.addresses;
     const keys::Path path = people.path_of(number);
     std::vector<Bytes> ended;
@@ -123,7 +135,7 @@ EndedSlice find_ended(const Core& core, const policy::Gate& gate, keys::SubjectN
     const auto view = core.store->read();
     EndedSlice slice;
     slice.is_last = true;
-    EndedRows rows{*core.people, gate, *view, until};
+    EndedRows rows{core, gate, *view, until};
     std::optional<keys::SubjectNumber> last;
     view->scan(Tables::kPeople, {}, people::person_prefix(core.tenant, from),
                [&](ByteView key, ByteView row) {

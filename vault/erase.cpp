@@ -2,7 +2,10 @@
 #include <set>
 
 #include "vault/audit/proofs.hpp"
-#include "vault/core.hpp"
+#include "vault/erasing.hpp"
+#include "vault/held_values.hpp"
+#include "vault/people/links.hpp"
+#include "vault/receipt.hpp"
 #include "vault/tables.hpp"
 
 namespace oubliette {
@@ -13,6 +16,7 @@ struct ErasureWork {
     std::optional<keys::SubjectNumber> number;
     std::optional<Refusal> refusal;
     ErasureAnswer answer;
+    KeptValues kept;  // by legal holds
     Core::Revoking revoking;
 };
 
@@ -28,33 +32,6 @@ void note(Writing& writing, const Caller& caller, audit::Action action,
     pending.entry.policy_version = writing.gate->version();
     pending.entry.object = id;
     writing.audit(pending);
-}
-
-std::vector<IndexEntry> index_entries_of(Writing& writing, keys::SubjectNumber number,
-                                         std::string_view external_id,
-                                         std::optional<policy::FieldId> only) {
-    std::vector<IndexEntry> entries;
-    const people::People& people = *writing.core.people;
-    if (!only) {
-        const auto fingerprint = writing.core.fingerprint(0, bytes_of(external_id));
-        entries.push_back({0, index_fingerprint(fingerprint), number});
-    }
-    const people::RowKey prefix =
-        only ? people::field_prefix(people.tenant(), number, people::RowKind::value,
-                                    static_cast<std::uint16_t>(*only))
-             : people::row_key(people.tenant(), number, people::RowKind::value);
-    writing.view.scan(Tables::kPeople, prefix, {}, [&](ByteView key, ByteView row) {
-        try {
-            const auto truth = people.index_truth(number, key, row);
-            const std::uint16_t field = people::field_item_of(key).field;
-            if (truth) entries.push_back({field, index_fingerprint(truth->fingerprint), number});
-        } catch (const Fault& fault) {
-            // An entry that no row proves finds nobody.
-            if (fault.kind() != FaultKind::corrupt) throw;
-        }
-        return true;
-    });
-    return entries;
 }
 
 // Items that have a row. After a second rollback some lie between skipped ones.
@@ -108,7 +85,7 @@ void add_superseded(Writing& writing, std::vector<keys::Path>& paths, keys::Subj
 void accept(Writing& writing, const Caller& caller, std::string_view subject, Ground ground,
             ErasureWork& outcome) {
     keys::Revocation& revocation = outcome.revoking.row.revocation;
-    crypto::random_bytes(revocation.id);
+    if (revocation.id == keys::RequestId{}) crypto::random_bytes(revocation.id);
     crypto::random_bytes(revocation.blind);
     crypto::random_bytes(outcome.answer.opening);
     revocation.ground = static_cast<std::uint16_t>(ground);
@@ -117,13 +94,9 @@ void accept(Writing& writing, const Caller& caller, std::string_view subject, Gr
     writing.enqueue(outcome.revoking.row);
 
     ErasureRow& row = outcome.answer.erasure;
-    row.id = revocation.id;
-    row.scope = revocation.scope;
-    row.ground = ground;
-    row.accepted = writing.now;
-    row.commitment = revocation.opening_commitment;
-    row.blind = revocation.blind;
-    row.addresses = sorted_addresses(revocation);
+    row = erasure_row_of(revocation, writing.now);
+    row.kept = std::move(outcome.kept.categories);
+    row.is_all_kept = !row.kept.empty() && outcome.kept.are_all;
     write_erasure(writing.view, row);
     // The entry of an erasure names nobody: its request id leads to the receipt.
     const bool is_field = revocation.scope == keys::RevocationScope::field;
@@ -138,6 +111,25 @@ bool may_erase(const policy::Gate& gate, const Caller& caller) {
     return caller.has(Role::app) && rule != nullptr && rule->erase;
 }
 
+void erase_whole(Writing& writing, keys::SubjectNumber number, std::string_view subject,
+                 ErasureWork& outcome) {
+    drop_holds(writing, number);
+    outcome.revoking.subject = number;
+    outcome.revoking.row.revocation.addresses = {writing.core.people->path_of(number)};
+    outcome.revoking.index_entries = index_entries_of(writing, number, subject, std::nullopt);
+}
+
+// KEYS 4.2: S_fix, markers and every item but the held ones die now; item 0 still finds the person.
+void erase_around_holds(Writing& writing, keys::SubjectNumber number, ErasureWork& outcome) {
+    keys::Revocation& revocation = outcome.revoking.row.revocation;
+    crypto::random_bytes(revocation.id);
+    const people::Links links{*writing.core.plane, writing.core.tenant};
+    links.remember_erasure(writing.view, number, revocation.id);
+    revocation.addresses = keys_but(writing.core.people->path_of(number), outcome.kept.items);
+    outcome.revoking.index_entries = index_entries_but_held(writing, number);
+    outcome.revoking.remove_rows = rows_but_held(writing.core, number);
+}
+
 void erase_in(Writing& writing, const Caller& caller, std::string_view subject, Ground ground,
               ErasureWork& outcome) {
     if (!may_erase(*writing.gate, caller)) {
@@ -150,12 +142,23 @@ void erase_in(Writing& writing, const Caller& caller, std::string_view subject, 
         outcome.refusal = number.error();
         return;
     }
-    outcome.revoking.subject = *number;
     outcome.number = *number;
-    writing.mark_erased(*number);
+    const people::Links links{*writing.core.plane, writing.core.tenant};
+    if (const auto waiting = links.waiting_erasure(writing.view, *number)) {
+        // Asked for twice: the one that waits is the answer.
+        const auto row = read_erasure(writing.view, *waiting);
+        if (!row) throw Fault{FaultKind::corrupt, "an erasure's row is missing"};
+        outcome.answer.erasure = *row;
+        return;
+    }
     outcome.revoking.row.revocation.scope = keys::RevocationScope::subject;
-    outcome.revoking.row.revocation.addresses = {writing.core.people->path_of(*number)};
-    outcome.revoking.index_entries = index_entries_of(writing, *number, subject, std::nullopt);
+    outcome.kept = find_kept(writing, *number);
+    if (outcome.kept.items.empty()) {
+        erase_whole(writing, *number, subject, outcome);
+    } else {
+        erase_around_holds(writing, *number, outcome);
+    }
+    writing.mark_erased(*number);
     accept(writing, caller, subject, ground, outcome);
 }
 
@@ -194,13 +197,17 @@ void delete_field_in(Writing& writing, const Caller& caller, const FieldDeletion
     std::vector<Bytes> rows;
     const people::RowKey prefix = people::field_prefix(
         people.tenant(), person->number, people::RowKind::value, static_cast<std::uint16_t>(field));
-    writing.view.scan(Tables::kPeople, prefix, {}, [&](ByteView key, ByteView) {
+    const HoldsOnPerson holds{writing.core, writing.view, person->number};
+    bool is_held = false;
+    writing.view.scan(Tables::kPeople, prefix, {}, [&](ByteView key, ByteView row) {
+        const auto header = people::Header::decode(row);
+        is_held = is_held || (header && holds.covering(header->schema, header->retention_class));
         addresses.push_back(keys::item_path(path, people::field_item_of(key).item));
         rows.emplace_back(key.begin(), key.end());
         return true;
     });
-    if (rows.empty()) {
-        outcome.refusal = Refusal::not_found;
+    if (rows.empty() || is_held) {
+        outcome.refusal = rows.empty() ? Refusal::not_found : Refusal::held;
         return;
     }
     for (const IndexEntry& entry :
@@ -224,6 +231,13 @@ void delete_field_in(Writing& writing, const Caller& caller, const FieldDeletion
 void revoke_and_answer(Core& core, const std::shared_ptr<ErasureWork>& outcome,
                        const Done<ErasureAnswer>& done,
                        std::function<void(const ErasureRow&)> on_final) {
+    const ErasureRow& row = outcome->answer.erasure;
+    if (!outcome->answer.first) {
+        // Nothing new: it was accepted before, and is as final as it can be, or soon.
+        done(outcome->answer, nullptr);
+        if (on_final && has_receipt(row)) on_final(row);
+        return;
+    }
     outcome->revoking.on_final = std::move(on_final);
     core.revoke(std::move(outcome->revoking),
                 [outcome, done](const Fault* fault) { done(outcome->answer, fault); });
@@ -291,6 +305,10 @@ std::vector<keys::KeeperId> Vault::missing_keepers() const {
         if (counts && !keeper.online) missing.push_back(keeper.id);
     }
     return missing;
+}
+
+std::optional<ErasureRow> Vault::find_rest(const ErasureRow& row) const {
+    return core_->find_erasure(rest_of(row.id));
 }
 
 Result<ErasureRow> Vault::find_erasure(const Caller& caller, const keys::RequestId& id) {

@@ -4,7 +4,6 @@
 #include <array>
 
 #include "crypto/encoding.hpp"
-#include "vault/tables.hpp"
 
 namespace oubliette {
 namespace {
@@ -12,8 +11,7 @@ namespace {
 constexpr std::uint8_t kFormat = 1;
 constexpr std::string_view kIdPrefix = "er_";
 constexpr std::string_view kQueueLabel = "obl/queue/1";
-constexpr std::size_t kPieceSize = 60'000;  // bytes
-constexpr std::uint32_t kMinute = 60;       // seconds
+constexpr std::uint32_t kMinute = 60;  // seconds
 
 struct GroundName {
     Ground ground;
@@ -143,6 +141,36 @@ std::optional<std::vector<keys::Path>> decode_addresses(ByteReader& in) {
     return addresses;
 }
 
+constexpr std::uint8_t kPartlyHeld = 1;
+constexpr std::uint8_t kAllHeld = 2;
+
+std::uint8_t held_byte(const ErasureRow& row) noexcept {
+    if (row.kept.empty()) return 0;
+    return row.is_all_kept ? kAllHeld : kPartlyHeld;
+}
+
+void encode_kept(ByteWriter& out, const std::vector<KeptCategory>& kept) {
+    OBL_ASSERT(kept.size() <= kKeptCategoriesMax);
+    out.u8(static_cast<std::uint8_t>(kept.size()));
+    for (const KeptCategory& one : kept) {
+        out.u8(static_cast<std::uint8_t>(one.category.size())).bytes(bytes_of(one.category));
+        out.u8(static_cast<std::uint8_t>(one.code.size())).bytes(bytes_of(one.code));
+        out.le32(one.until.seconds);
+    }
+}
+
+std::vector<KeptCategory> decode_kept(ByteReader& in) {
+    std::vector<KeptCategory> kept;
+    for (std::size_t n = in.u8(); n > 0 && in.ok(); --n) {
+        KeptCategory one;
+        one.category = text_of(in.bytes(in.u8()));
+        one.code = text_of(in.bytes(in.u8()));
+        one.until.seconds = in.le32();
+        kept.push_back(std::move(one));
+    }
+    return kept;
+}
+
 bool is_scope(std::uint8_t number) noexcept {
     return number >= 1 && number <= keys::kRevocationScopeMax;
 }
@@ -151,72 +179,16 @@ bool is_ground(std::uint16_t number) noexcept {
     return number < kGrounds.size();
 }
 
-// ---- Pieces: a row may be longer than one value of the store.
-
-Bytes piece_key(const keys::RequestId& id, std::uint16_t piece) {
-    Bytes key;
-    ByteWriter{key}.bytes(id).be16(piece);
-    return key;
-}
-
-void remove_pieces(store::WriteView& view, store::TableId table, const keys::RequestId& id,
-                   std::uint16_t from) {
-    while (view.remove(table, piece_key(id, from))) ++from;
-}
-
-void put_pieces(store::WriteView& view, store::TableId table, const keys::RequestId& id,
-                ByteView row) {
-    std::uint16_t piece = 0;
-    for (ByteView rest = row; !rest.empty(); ++piece) {
-        const ByteView front = rest.first(std::min(rest.size(), kPieceSize));
-        view.put(table, piece_key(id, piece), front);
-        rest = rest.subspan(front.size());
-    }
-    remove_pieces(view, table, id, piece);
-}
-
-ByteArray<6> superseded_prefix(keys::SubjectNumber number) noexcept {
-    ByteArray<6> prefix{};
-    for (std::size_t i = 1; i < prefix.size(); ++i) {
-        prefix[i] = static_cast<Byte>(number.local >> (8 * (prefix.size() - 1 - i)));
-    }
-    return prefix;
-}
-
-// Calls `visit` with each row whose key begins with `prefix`, put together; with no bytes, which no
-// row has, where a piece is missing.
-void scan_pieces(const store::ReadView& view, store::TableId table, ByteView prefix,
-                 FunctionRef<void(const keys::RequestId& id, ByteView row)> visit) {
-    std::optional<keys::RequestId> id;
-    Bytes row;
-    std::uint16_t next = 0;
-    bool is_whole = true;
-    const auto finish = [&] {
-        if (id) visit(*id, is_whole ? ByteView{row} : ByteView{});
-    };
-    view.scan(table, prefix, {}, [&](ByteView key, ByteView value) {
-        ByteReader in{key};
-        const auto this_id = in.array<16>();
-        const std::uint16_t piece = in.be16();
-        if (this_id != id) {
-            finish();
-            id = this_id;
-            row.clear();
-            next = 0;
-            is_whole = true;
-        }
-        is_whole = is_whole && in.finished() && piece == next;
-        ++next;
-        row.insert(row.end(), value.begin(), value.end());
-        return true;
-    });
-    finish();
-}
-
 }  // namespace
 
 std::string_view name_of(ErasureState state) noexcept {
-    return state == ErasureState::final ? "final" : "effective";
+    switch (state) {
+    case ErasureState::effective: return "effective";
+    case ErasureState::final: return "final";
+    case ErasureState::held: return "held";
+    case ErasureState::partly_held: return "partly_held";
+    }
+    return "effective";
 }
 
 std::string_view name_of(keys::RevocationScope scope) noexcept {
@@ -233,6 +205,7 @@ std::string_view name_of(keys::RevocationScope scope) noexcept {
     case keys::RevocationScope::recipient: return "recipient";
     case keys::RevocationScope::bank: return "bank";
     case keys::RevocationScope::tenant: return "tenant";
+    case keys::RevocationScope::exception: return "exception";
     }
     return "subject";
 }
@@ -250,7 +223,8 @@ bool gets_receipt(keys::RevocationScope scope) noexcept {
     case keys::RevocationScope::client:
     case keys::RevocationScope::token_key:
     case keys::RevocationScope::superseded:
-    case keys::RevocationScope::retention_day: return false;
+    case keys::RevocationScope::retention_day:
+    case keys::RevocationScope::exception: return false;
     }
     return false;
 }
@@ -263,6 +237,11 @@ Ground parse_ground(std::string_view name) noexcept {
 std::string_view name_of(Ground ground) noexcept {
     const auto found = std::ranges::find(kGrounds, ground, &GroundName::ground);
     return found == kGrounds.end() ? "other" : found->name;
+}
+
+keys::RequestId rest_of(const keys::RequestId& id) noexcept {
+    const crypto::Hash hash = crypto::sha256({bytes_of("obl/rest/1"), id});
+    return ByteReader{hash}.array<16>();
 }
 
 std::vector<keys::Path> sorted_addresses(const keys::Revocation& revocation) {
@@ -289,12 +268,13 @@ Bytes encode_body(const ErasureRow& row) {
     writer.u8(kFormat)
         .u8(static_cast<std::uint8_t>(row.scope))
         .u8(static_cast<std::uint8_t>(row.state))
-        .u8(0)
+        .u8(held_byte(row))
         .le16(static_cast<std::uint16_t>(row.ground))
         .le32(row.accepted.seconds)
         .bytes(row.commitment)
         .bytes(row.blind);
     encode_addresses(writer, row.addresses);
+    if (!row.kept.empty()) encode_kept(writer, row.kept);
     if (row.finality) encode_finality(writer, *row.finality);
     return out;
 }
@@ -316,7 +296,8 @@ std::optional<ErasureRow> decode_erasure_row(const keys::RequestId& id, ByteView
     row.scope = static_cast<keys::RevocationScope>(scope);
     const std::uint8_t state = in.u8();
     row.state = static_cast<ErasureState>(state);
-    const std::uint8_t reserved = in.u8();
+    const std::uint8_t held = in.u8();
+    row.is_all_kept = held == kAllHeld;
     const std::uint16_t ground = in.le16();
     row.ground = static_cast<Ground>(ground);
     row.accepted.seconds = in.le32();
@@ -325,13 +306,14 @@ std::optional<ErasureRow> decode_erasure_row(const keys::RequestId& id, ByteView
     auto addresses = decode_addresses(in);
     if (!addresses) return std::nullopt;
     row.addresses = std::move(*addresses);
+    if (held != 0) row.kept = decode_kept(in);
     if (row.state == ErasureState::final) {
         row.finality = decode_finality(in);
         row.log = decode_log_record(in);
         row.finality->irrecoverable_after = irrecoverable_after(*row.log);
     }
     const bool is_known = format == kFormat && is_scope(scope) && is_ground(ground) &&
-                          (state == 1 || state == 2) && reserved == 0;
+                          (state == 1 || state == 2) && held == held_byte(row);
     if (!in.finished() || !is_known) return std::nullopt;
     return row;
 }
@@ -387,73 +369,6 @@ std::optional<QueueRow> decode_queue_row(const keys::RequestId& id, ByteView val
     if (!addresses || !in.finished() || format != kFormat || !is_scope(scope)) return std::nullopt;
     row.revocation.addresses = std::move(*addresses);
     return row;
-}
-
-void write_erasure(store::WriteView& view, const ErasureRow& row) {
-    put_pieces(view, Tables::kErasures, row.id, encode(row));
-}
-
-std::optional<ErasureRow> read_erasure(const store::ReadView& view, const keys::RequestId& id) {
-    std::optional<ErasureRow> found;
-    scan_pieces(view, Tables::kErasures, id, [&found](const keys::RequestId& key, ByteView row) {
-        found = decode_erasure_row(key, row);
-        if (!found) throw Fault{FaultKind::corrupt, "an erasure's row is damaged"};
-    });
-    return found;
-}
-
-void visit_erasures(const store::ReadView& view,
-                    FunctionRef<void(std::optional<ErasureRow> row)> visit) {
-    scan_pieces(view, Tables::kErasures, {}, [&visit](const keys::RequestId& id, ByteView row) {
-        visit(decode_erasure_row(id, row));
-    });
-}
-
-void write_queued(store::WriteView& view, const QueueRow& row) {
-    put_pieces(view, Tables::kQueue, row.revocation.id, encode(row));
-}
-
-void remove_queued(store::WriteView& view, const keys::RequestId& id) {
-    remove_pieces(view, Tables::kQueue, id, 0);
-}
-
-keys::RequestId superseded_id(keys::SubjectNumber number) noexcept {
-    keys::RequestId id{};
-    crypto::random_bytes(id);
-    std::ranges::copy(superseded_prefix(number), id.begin());
-    return id;
-}
-
-void visit_queue(const store::ReadView& view,
-                 FunctionRef<void(std::optional<QueueRow> row)> visit) {
-    scan_pieces(view, Tables::kQueue, {}, [&visit](const keys::RequestId& id, ByteView row) {
-        visit(decode_queue_row(id, row));
-    });
-}
-
-std::vector<QueueRow> read_queue(const store::ReadView& view) {
-    std::vector<QueueRow> rows;
-    visit_queue(view, [&rows](std::optional<QueueRow> row) {
-        if (!row) throw Fault{FaultKind::corrupt, "a waiting revocation is damaged"};
-        rows.push_back(std::move(*row));
-    });
-    return rows;
-}
-
-std::vector<QueueRow> read_superseded(const store::ReadView& view,
-                                      std::optional<keys::SubjectNumber> number) {
-    const auto prefix = superseded_prefix(number.value_or(keys::SubjectNumber{}));
-    const std::size_t size = number ? prefix.size() : 1;
-    std::vector<QueueRow> rows;
-    scan_pieces(view, Tables::kQueue, ByteView{prefix}.first(size),
-                [&rows](const keys::RequestId& id, ByteView bytes) {
-                    auto row = decode_queue_row(id, bytes);
-                    if (!row) throw Fault{FaultKind::corrupt, "a waiting revocation is damaged"};
-                    // Any other id begins with 0x00 as well, one in 256.
-                    if (row->revocation.scope != keys::RevocationScope::superseded) return;
-                    rows.push_back(std::move(*row));
-                });
-    return rows;
 }
 
 std::string erasure_id_text(const keys::RequestId& id) {

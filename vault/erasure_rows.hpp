@@ -16,8 +16,10 @@
 //   tables erasures and queue: request id:16 | piece:u16be -> at most 60,000 bytes of the row: the
 //     receipt of an erasure that waited for a keeper has 176 bytes for each epoch meanwhile
 //     erasure := body | log record (only when final)
-//     body := format:u8 = 1 | scope:u8 | state:u8 | 0 | ground:u16 | accepted:u32 |
-//                commitment C:32 | blind r2:32 | n:u32 | n x path 11 | finality (only when final)
+//     body := format:u8 = 1 | scope:u8 | state:u8 | held:u8 (0 no, 1 partly, 2 all values) |
+//                ground:u16 | accepted:u32 | commitment C:32 | blind r2:32 | n:u32 | n x path 11 |
+//                n:u8 | n x kept (only when held) | finality (only when final)
+//     kept := size:u8 | category | size:u8 | clause | until:u32        in order of the names
 //     finality := epoch:u64 | hash before:32 | hash after:32 | request index:u64 |
 //                 request count:u64 | n:u32 | n x proof hash:32 | n:u32 | n x acknowledgement |
 //                 n:u32 | n x chain row | n:u32 | n bytes of member list (keys/records.hpp)
@@ -31,13 +33,16 @@
 //
 //   tag := BLAKE2b-256 keyed with the subkey kQueueTag of leaf(kind request), of
 //          "obl/queue/1" | request id | the row before it
+//   The rest of an erasure that waited for a legal hold is an erasure of its own with the same C.
+//   Its id := first 16 bytes of SHA-256("obl/rest/1" | id of the one that waited).
 //   commitment C := SHA-256("obl/rcpt/1" | opening r:32 | external id); r is stored nowhere
 //
 // DO NOT CHANGE: they are on disk and in backups. Decoding refuses anything but the one encoding.
 
 namespace oubliette {
 
-enum class ErasureState : std::uint8_t { effective = 1, final = 2 };
+// Rows have the first two; the others are what outsiders see of one that waits for a hold.
+enum class ErasureState : std::uint8_t { effective = 1, final = 2, held = 3, partly_held = 4 };
 [[nodiscard]] std::string_view name_of(ErasureState state) noexcept;
 [[nodiscard]] std::string_view name_of(keys::RevocationScope scope) noexcept;
 // True if somebody asked for it and gets a receipt: an erasure row is kept for ever.
@@ -71,6 +76,15 @@ struct LogRecord {
 // The end of the minute that the entry names: what was erased was gone by then.
 [[nodiscard]] Timestamp irrecoverable_after(const LogRecord& log) noexcept;
 
+// A category that a legal hold kept from an erasure.
+struct KeptCategory {
+    std::string category;
+    std::string code;  // clause of the hold's ground, "5.5(1)"
+    Timestamp until;   // its review date
+    friend bool operator==(const KeptCategory&, const KeptCategory&) = default;
+};
+inline constexpr std::size_t kKeptCategoriesMax = 255;
+
 struct ErasureRow {
     keys::RequestId id{};
     keys::RevocationScope scope = keys::RevocationScope::subject;
@@ -80,9 +94,14 @@ struct ErasureRow {
     crypto::Hash commitment{};
     ByteArray<32> blind{};
     std::vector<keys::Path> addresses;
+    std::vector<KeptCategory> kept;  // in order of names; empty: no hold was in the way
+    bool is_all_kept = false;        // no value was destroyed
     std::optional<keys::Finality> finality;
     std::optional<LogRecord> log;
 };
+
+// The id of the erasure that destroys what `id` had to keep.
+[[nodiscard]] keys::RequestId rest_of(const keys::RequestId& id) noexcept;
 
 // The addresses of a request as its digest has them: in order, each once.
 [[nodiscard]] std::vector<keys::Path> sorted_addresses(const keys::Revocation& revocation);

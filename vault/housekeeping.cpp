@@ -4,6 +4,9 @@
 
 #include "crypto/patient_memory.hpp"
 #include "vault/core.hpp"
+#include "vault/exception_table.hpp"
+#include "vault/holds.hpp"
+#include "vault/orders.hpp"
 #include "vault/tables.hpp"
 
 // What runs beside requests: the index at start, and the small duties of every second.
@@ -14,6 +17,7 @@ namespace {
 constexpr auto kHouseInterval = std::chrono::seconds{1};
 constexpr unsigned kStateRecordEvery = 5;         // intervals; KEYS 4.6 allows 10 s after a commit
 constexpr unsigned kSupersededEvery = 60;         // intervals
+constexpr unsigned kExceptionsEvery = 2;          // intervals
 constexpr unsigned kScrubEntryEvery = 5;          // intervals
 constexpr std::uint32_t kIdleMax = 86'400;        // seconds without an epoch
 constexpr std::uint32_t kIdleAfterStart = 3'600;  // so that daily restarts do not put it off
@@ -100,6 +104,7 @@ void Core::keep_house() {
             if (tick % kStateRecordEvery == 0) write_state_record();
             if (tick % kSupersededEvery == 0) submit_due_superseded();
             look_after_keepers();
+            if (tick % kExceptionsEvery == 0) end_exceptions();
             if (tick % kScrubEntryEvery == 0) note_scrub();
         } catch (const Fault&) {
             // A keeper or the store is in trouble: status says so, and the next round tries again.
@@ -121,6 +126,13 @@ void Core::look_after_keepers() {
     plane->advance();
     epoch_seen_ = plane->epoch();
     epoch_changed_ = now();
+}
+
+// Orders and holds whose time is over by the clock that no jump reaches.
+void Core::end_exceptions() {
+    const std::uint64_t floor = plane->read_register({keys::RegisterKind::day_floor, tenant, 0, 0});
+    orders->end_expired(static_cast<std::uint16_t>(floor));
+    holds->lapse_due(static_cast<std::uint16_t>(floor));
 }
 
 // One entry for each pass of its own in which something was damaged.

@@ -95,6 +95,11 @@ std::vector<std::string> warnings_of(const VaultStatus& status) {
         warnings.emplace_back(
             "stored rows are damaged: restore a backup, and check it first with a drill");
     }
+    if (status.overdue_notices > 0) {
+        warnings.emplace_back(
+            "somebody was not told in time of a break-glass order: tell them, and record it with "
+            "`oubliette order notice`; the officer's orders are blocked until then");
+    }
     if (status.rolled_back) {
         warnings.emplace_back(
             "an older copy of the data is served: what was revoked since stays revoked, what was "

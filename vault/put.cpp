@@ -44,6 +44,9 @@ PutAnswer put_in(Writing& writing, const Caller& caller, const PutRequest& reque
     people::Person present = is_new ? writing.create_person(request.subject) : std::move(*person);
     for (std::size_t i = 0; i < fields.size(); ++i) {
         const std::uint32_t salt = storing.store_value(present, fields[i], request.fields[i].value);
+        if (const auto& source = request.fields[i].public_source) {
+            storing.mark_public(present.number, fields[i], *source);
+        }
         auto token =
             minting->mint(present.number, fields[i], salt, tokens::TokenKind::deterministic);
         OBL_ASSERT(token.has_value());  // the caller's own recipient is never refused

@@ -4,6 +4,7 @@
 
 #include "crypto/encoding.hpp"
 #include "vault/keys/records.hpp"
+#include "vault/time_text.hpp"
 
 namespace oubliette {
 
@@ -57,6 +58,10 @@ std::vector<std::string> notes_of(const ErasureRow& row) {
         notes.push_back("keeper " + crypto::hex_encode(member.id) +
                         " was expelled and did not acknowledge: whoever has it and its seal may "
                         "have keys of before");
+    }
+    for (const KeptCategory& kept : row.kept) {
+        notes.push_back("kept: " + kept.category + ", " + kept.code + ", until " +
+                        time_text(kept.until) + " at the latest or until it is extended");
     }
     return notes;
 }

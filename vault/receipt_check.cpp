@@ -118,7 +118,11 @@ bool fits(keys::RevocationScope scope, const std::vector<keys::Path>& addresses)
     };
     switch (scope) {
     case RevocationScope::subject:
-        return is_one(keys::kAddressBits) && is_of(first, AddressClass::people);
+        if (is_one(keys::kAddressBits)) return is_of(first, AddressClass::people);
+        // Around a legal hold: S_fix, and everything else below the person that is not held.
+        return first.bits() > keys::kAddressBits && is_of(first, AddressClass::people) &&
+               first.is_prefix_of(keys::fixed_path(first.prefix(keys::kAddressBits))) &&
+               std::ranges::all_of(addresses, below_one_person);
     case RevocationScope::field:
     case RevocationScope::category:
         return first.bits() > keys::kAddressBits && is_of(first, AddressClass::people) &&
@@ -132,7 +136,8 @@ bool fits(keys::RevocationScope scope, const std::vector<keys::Path>& addresses)
     case RevocationScope::client:
     case RevocationScope::token_key:
     case RevocationScope::superseded:
-    case RevocationScope::retention_day: break;  // no receipts
+    case RevocationScope::retention_day:
+    case RevocationScope::exception: break;  // no receipts
     }
     return false;
 }

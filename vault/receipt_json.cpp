@@ -120,6 +120,16 @@ OrderedJson to_json(const Receipt& receipt) {
     for (const keys::Path& path : row.addresses) {
         json["addresses"].push_back(hex_encode(path.encode()));
     }
+    if (!row.kept.empty()) {
+        json["held"] =
+            oubliette::name_of(row.is_all_kept ? ErasureState::held : ErasureState::partly_held);
+        json["kept"] = OrderedJson::array();
+        for (const KeptCategory& kept : row.kept) {
+            json["kept"].push_back({{"category", kept.category},
+                                    {"code", kept.code},
+                                    {"until", time_text(kept.until)}});
+        }
+    }
     write_finality(json, *row.finality);
     json["audit_index"] = row.log->index;
     json["audit_entry"] = hex_encode(row.log->entry);
@@ -262,6 +272,20 @@ LogRecord read_log_record(const Json& json) {
     return log;
 }
 
+void read_kept(const Json& json, ErasureRow& row) {
+    row.is_all_kept = text(json, "held") == oubliette::name_of(ErasureState::held);
+    for (const Json& value : list(json, "kept")) {
+        const auto until = parse_time_text(text(value, "until"));
+        if (!until) throw Unreadable{"kept"};
+        row.kept.push_back({text(value, "category"), text(value, "code"), *until});
+    }
+    const bool is_sane = !row.kept.empty() && row.kept.size() <= kKeptCategoriesMax;
+    const auto is_long = [](const KeptCategory& kept) {
+        return kept.category.size() > 0xFF || kept.code.size() > 0xFF;
+    };
+    if (!is_sane || std::ranges::any_of(row.kept, is_long)) throw Unreadable{"kept"};
+}
+
 Receipt read_receipt(const Json& json) {
     if (number(json, "format") != kFormat) throw Unreadable{"format"};
     Receipt receipt;
@@ -285,6 +309,7 @@ Receipt read_receipt(const Json& json) {
         }
         row.addresses.push_back(path);
     }
+    if (json.contains("kept")) read_kept(json, row);
     row.finality = read_finality(json);
     row.log = read_log_record(json);
     row.finality->irrecoverable_after = irrecoverable_after(*row.log);
@@ -298,12 +323,22 @@ Receipt read_receipt(const Json& json) {
 // Members that stand around the receipt must say the same.
 void check_frame(const Json& frame, const ReceiptFile& file) {
     const ErasureRow& row = file.receipt.erasure;
+    // One that waited for a hold: what became of the rest is an erasure with a receipt of its own.
+    std::string state{oubliette::name_of(row.state)};
+    Json shown = frame;
+    if (!row.kept.empty()) {
+        shown.erase("rest");
+        const auto waiting = row.is_all_kept ? ErasureState::held : ErasureState::partly_held;
+        if (frame.at("state") == oubliette::name_of(waiting)) {
+            state = oubliette::name_of(waiting);
+        }
+    }
     Json expected{
-        {"id", erasure_id_text(row.id)},          {"state", oubliette::name_of(row.state)},
+        {"id", erasure_id_text(row.id)},          {"state", state},
         {"scope", oubliette::name_of(row.scope)}, {"ground", oubliette::name_of(row.ground)},
         {"accepted_at", time_text(row.accepted)}, {"receipt", frame.at("receipt")}};
     if (file.opening) expected["r"] = hex_encode(*file.opening);
-    if (expected != frame) throw Unreadable{"receipt"};
+    if (expected != shown) throw Unreadable{"receipt"};
 }
 
 // nullopt unless `text` is one JSON text without repeated members.

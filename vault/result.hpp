@@ -59,6 +59,13 @@ enum class Refusal : std::uint8_t {
     method_not_allowed = 42,
     media_type = 43,
     token_kind_unknown = 44,
+    order_needs_approval = 45,
+    order_scope = 46,
+    order_expired = 47,
+    same_approver = 48,
+    needs_second = 49,
+    evidence_required = 50,
+    hold_too_wide = 51,
 };
 
 // The code on the wire and in the audit log, "CONSENT_MISSING".

@@ -10,12 +10,13 @@ struct RoleName {
     Role role;
     std::string_view name;
 };
-constexpr std::array<RoleName, 6> kRoles{{{Role::app, "app"},
+constexpr std::array<RoleName, 7> kRoles{{{Role::app, "app"},
                                           {Role::privacy_officer, "privacy_officer"},
                                           {Role::key_operator, "key_operator"},
                                           {Role::policy_admin, "policy_admin"},
                                           {Role::auditor, "auditor"},
-                                          {Role::legal, "legal"}}};
+                                          {Role::legal, "legal"},
+                                          {Role::duty_manager, "duty_manager"}}};
 
 }  // namespace
 

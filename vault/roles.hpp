@@ -16,6 +16,7 @@ enum class Role : std::uint16_t {
     policy_admin = 8,
     auditor = 16,
     legal = 32,
+    duty_manager = 64,  // on duty when life is at stake: approves break-glass orders
 };
 using RoleMask = std::uint16_t;
 

@@ -4,6 +4,8 @@
 #include <limits>
 
 #include "vault/disclosing.hpp"
+#include "vault/held_values.hpp"
+#include "vault/people/links.hpp"
 #include "vault/tables.hpp"
 
 namespace oubliette {
@@ -86,6 +88,7 @@ std::uint32_t Storing::store_value(people::Person& person, policy::FieldId field
     people::People::NewValue value;
     value.field = field;
     value.retention_class = writing_.gate->retention_class(field);
+    value.is_held = is_held(person, field);
     value.end_day = writing_.gate->known_end_day(field, writing_.now);
     value.kind = input.kind;
     value.text = input.text;
@@ -102,6 +105,14 @@ std::uint32_t Storing::store_value(people::Person& person, policy::FieldId field
     return writing_.core.people->write_value(writing_.view, person, value);
 }
 
+bool Storing::is_held(const people::Person& person, policy::FieldId field) const {
+    if ((person.state.flags & policy::SubjectState::kHeld) == 0) return false;
+    const HoldsOnPerson holds{writing_.core, writing_.view, person.number};
+    return holds.covering(static_cast<std::uint16_t>(field),
+                          static_cast<std::uint16_t>(writing_.gate->retention_class(field))) !=
+           nullptr;
+}
+
 void Storing::drop_present(people::Person& person, policy::FieldId field,
                            const people::OpenedValue& present) {
     const auto number = static_cast<std::uint16_t>(field);
@@ -113,6 +124,7 @@ void Storing::drop_present(people::Person& person, policy::FieldId field,
             writing_.unindex({number, index_fingerprint(truth->fingerprint), person.number});
         }
     }
+    if (is_held(person, field)) return;  // replaced or not, it is kept until the hold ends
     writing_.view.remove(Tables::kPeople, key);
     if (writing_.gate->field_rule(field)->supersede == policy::Supersede::keep) return;
     QueueRow row;
@@ -121,6 +133,17 @@ void Storing::drop_present(people::Person& person, policy::FieldId field,
     row.revocation.addresses = {keys::item_path(people.path_of(person.number), present.item)};
     row.due.seconds = (writing_.now.seconds / kSupersededWindow + 1) * kSupersededWindow;
     writing_.enqueue(row);
+}
+
+void Storing::mark_public(keys::SubjectNumber number, policy::FieldId field,
+                          const PublicSourceInput& source) {
+    const auto row = writing_.view.last(
+        Tables::kPeople, people::field_prefix(writing_.core.tenant, number, people::RowKind::value,
+                                              static_cast<std::uint16_t>(field)));
+    OBL_ASSERT(row.has_value());  // it was stored just now
+    const Bytes key(row->key.begin(), row->key.end());
+    const people::Links links{*writing_.core.plane, writing_.core.tenant};
+    links.mark_public(writing_.view, number, key, {source.source, source.found});
 }
 
 void Storing::note(audit::Action action, std::optional<keys::SubjectNumber> subject,

@@ -29,10 +29,15 @@ public:
     std::uint32_t store_value(people::Person& person, policy::FieldId field,
                               const ValueInput& input);
 
+    // Says of the field's present value that it was public before.
+    void mark_public(keys::SubjectNumber number, policy::FieldId field,
+                     const PublicSourceInput& source);
+
     void note(audit::Action action, std::optional<keys::SubjectNumber> subject,
               std::optional<policy::FieldId> field, std::optional<Refusal> refusal);
 
 private:
+    [[nodiscard]] bool is_held(const people::Person& person, policy::FieldId field) const;
     void drop_present(people::Person& person, policy::FieldId field,
                       const people::OpenedValue& present);
 

@@ -4,6 +4,7 @@
 
 #include "vault/core.hpp"
 #include "vault/day_floor.hpp"
+#include "vault/orders.hpp"
 #include "vault/tables.hpp"
 
 namespace oubliette {
@@ -201,6 +202,14 @@ Vault::Made Vault::init(const VaultOptions& options, const keys::SealSecret& sea
     return made;
 }
 
+Holds& Vault::holds() {
+    return *core_->holds;
+}
+
+Orders& Vault::orders() {
+    return *core_->orders;
+}
+
 VaultStatus Core::status() const {
     VaultStatus status;
     status.plane = plane->status();
@@ -215,6 +224,7 @@ VaultStatus Core::status() const {
     status.erasures_waiting = erasures_waiting_;
     status.damaged_rows = damaged_rows_;
     status.tenant = tenant_name;
+    status.overdue_notices = orders->overdue_count();
     return status;
 }
 

@@ -15,6 +15,7 @@
 #include "vault/clients.hpp"
 #include "vault/erasure_rows.hpp"
 #include "vault/keys/key_plane.hpp"
+#include "vault/people/expiry.hpp"
 #include "vault/policy/diff.hpp"
 #include "vault/policy/gate.hpp"
 #include "vault/policy/transform.hpp"
@@ -38,6 +39,8 @@
 namespace oubliette {
 
 class Core;
+class Holds;
+class Orders;
 
 // ---- Requests ------------------------------------------------------------------------------
 
@@ -62,9 +65,16 @@ struct TokenOptions {
     std::string_view recipient;             // "" = the caller's
 };
 
+// Where a value was published before it came here; the order of MISSION 3.4(5)(6) wants it.
+struct PublicSourceInput {
+    crypto::Hash source{};  // SHA-256 of the page or document
+    Timestamp found;        // 0 = not told
+};
+
 struct FieldInput {
     std::string_view field;
     ValueInput value;
+    std::optional<PublicSourceInput> public_source = {};
 };
 
 struct PutRequest {
@@ -89,12 +99,14 @@ struct DetokenizeRequest {
     std::string_view purpose;
     std::string_view want;  // transform name, "" = none
     std::vector<std::string_view> tokens;
+    std::string_view order = {};  // id of a disclosure order, "" = none
 };
 
 struct ReadRequest {
     std::string_view subject;
     std::string_view purpose;
     std::vector<std::string_view> fields;
+    std::string_view order = {};  // as above
 };
 
 struct SearchRequest {
@@ -193,7 +205,8 @@ struct VaultStatus {
     std::size_t index_entries = 0;
     std::size_t index_bytes = 0;
     std::size_t erasures_waiting = 0;
-    std::size_t damaged_rows = 0;  // rows that did not open when the index was rebuilt
+    std::size_t damaged_rows = 0;     // rows that did not open when the index was rebuilt
+    std::size_t overdue_notices = 0;  // people who should have been told of an order
     std::string tenant;
 };
 
@@ -274,6 +287,9 @@ public:
                       std::string_view purpose, Done<ErasureAnswer> done,
                       std::function<void(const ErasureRow&)> on_final);
     [[nodiscard]] Result<ErasureRow> find_erasure(const Caller& caller, const keys::RequestId& id);
+    // The erasure that destroyed, or is destroying, what `row` had to keep; nullopt while a legal
+    // hold lasts.
+    [[nodiscard]] std::optional<ErasureRow> find_rest(const ErasureRow& row) const;
     // The same bytes each time. REQUIRES: has_receipt(row). Throws Fault{corrupt}.
     [[nodiscard]] Receipt receipt_of(const ErasureRow& row) const;
     // What outsiders need to check receipts of this vault.
@@ -292,6 +308,10 @@ public:
     // this tenant's name).
     void cut_off(const Caller& caller, const CutOff& what, Done<ErasureAnswer> done,
                  std::function<void(const ErasureRow&)> on_final);
+
+    // ---- The lawful exceptions (vault/holds.hpp, vault/orders.hpp).
+    [[nodiscard]] Holds& holds();
+    [[nodiscard]] Orders& orders();
 
     // ---- Policy.
     [[nodiscard]] std::shared_ptr<const policy::Gate> gate() const;  // in force now
@@ -369,8 +389,11 @@ public:
     [[nodiscard]] VaultStatus status() const;
     [[nodiscard]] bool ready() const;
     // A compacted copy of the data plane and its signed manifest (vault/backup.hpp) in `directory`,
-    // which must exist and be empty; never a cell.
-    void backup_to(const std::filesystem::path& directory);
+    // which must exist and be empty; never a cell. Returns the held values that it has at their new
+    // place.
+    std::vector<people::MovedValue> backup_to(const std::filesystem::path& directory);
+    // The copy arrived: retention days that waited for these values may die (KEYS 5.3).
+    void confirm_backup(const std::vector<people::MovedValue>& moved);
 
 private:
     explicit Vault(std::unique_ptr<Core> core);

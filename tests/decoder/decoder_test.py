@@ -12,6 +12,7 @@ import random
 import shutil
 import sys
 import tempfile
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -375,6 +376,58 @@ class Passphrase(unittest.TestCase):
             with opened(vault.data, vault.keepers, passphrase_secret(PASSPHRASE[:-1])) as bad:
                 self.assertEqual(len(bad.damage), 2)
                 self.assertEqual(bad.people, {})
+
+
+class Exceptions(unittest.TestCase):
+    """Orders, holds, and an erasure that goes around one."""
+
+    def post(self, vault, path, body, key="privacy_officer", **more):
+        answer = vault.request("POST", path, body, key=key, **more)
+        self.assertIn(answer.status, (200, 201), answer.body)
+        return answer.json
+
+    def test_every_byte_of_orders_and_holds_is_explained(self):
+        review = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 20 * 86_400))
+        paper = "ab" * 32
+        with tempfile.TemporaryDirectory(prefix="oubliette-decoder-") as folder:
+            vault = VaultProcess(PROGRAM, pathlib.Path(folder)).init().start()
+            for subject in ("anna", "ben"):
+                self.assertEqual(vault.consent(subject).status, 200)
+                put = vault.request("PUT", f"/v1/subjects/{subject}", {
+                    "fields": {"username": subject, "email": f"{subject}@example.org"},
+                    "purpose": "own_account",
+                    "sources": {"username": {"public_source": paper, "found": "2026-01-02"}}})
+                self.assertEqual(put.status, 200, put.body)
+            order = self.post(vault, "/v1/orders", {
+                "basis": "criminal_case", "authority": "court", "subjects": ["anna", "ben"],
+                "fields": ["username"], "paper_sha256": paper})["id"]
+            self.post(vault, f"/v1/orders/{order}/approve", {})
+            hold = self.post(vault, "/v1/holds", {
+                "subject": "ben", "ground": "legal_obligation", "categories": ["account"],
+                "review": review, "law": "tax code"})["id"]
+            erased = self.post(vault, "/v1/subjects/ben/erase", {"ground": "breach"},
+                               headers={"Prefer": "wait=30"})
+            self.assertEqual(erased["state"], "partly_held")
+            self.assertEqual(vault.stop(), 0)
+            with opened(vault.data, vault.keepers, key_file_secret(vault.home / "seal.key")) as all_:
+                self.assertEqual((all_.damage, all_.unexplained), ([], []))
+                ordered = all_.exceptions[bytes.fromhex(order[3:])]
+                held = all_.exceptions[bytes.fromhex(hold[3:])]
+                local, ben = all_.find("ben")
+                _, anna = all_.find("anna")
+                erasure = all_.erasures[bytes.fromhex(erased["id"][3:])]
+            self.assertEqual((ordered.content.subjects, len(ordered.content.approvals.given)),
+                             (2, 1))
+            self.assertTrue(ordered.is_alive and held.is_alive)
+            self.assertEqual((held.content.state, held.content.subject), (2, local))
+            for person in (anna, ben):
+                links = person.of_kind(people.ORDER_LINK)
+                self.assertEqual(list(links.values()), [ordered.identity])
+            self.assertEqual(list(ben.of_kind(people.HOLD_LINK).values()), [held.identity])
+            self.assertEqual([record.header.day for record in ben.of_kind(people.VALUE_ROW).values()
+                              if isinstance(record, people.Value)], [address.HOLD_DAY])
+            self.assertEqual(ben.of_kind(people.PERSON), {})
+            self.assertEqual([kept[:2] for kept in erasure.kept], [("account", "5.5(1)")])
 
 
 def main():

@@ -12,7 +12,7 @@ from .reading import Reader, check
 EFFECTIVE, FINAL = 1, 2
 SCOPES = {1: "subject", 2: "field", 3: "category", 4: "consent", 5: "client", 6: "token_key",
           7: "superseded", 8: "retention_day", 9: "region", 10: "recipient", 11: "bank",
-          12: "tenant"}
+          12: "tenant", 13: "exception"}
 
 
 class Acknowledgement(NamedTuple):
@@ -63,6 +63,7 @@ class Erasure(NamedTuple):
     commitment: bytes
     blind: bytes
     addresses: list
+    kept: list  # (category, clause, until) of what a legal hold kept
     finality: Optional[Finality]
     body: bytes
     log: Optional[LogRecord]
@@ -96,16 +97,19 @@ def join_pieces(rows, what):
 def decode_erasure(row):
     reader = Reader(row, "erasure")
     check(reader.u8() == 1, "erasure: format of the future")
-    scope, state = reader.u8(), reader.u8()
-    reader.zeros(1)
+    scope, state, held = reader.u8(), reader.u8(), reader.u8()
     check(scope in SCOPES and state in (EFFECTIVE, FINAL), "erasure: unknown scope or state")
     head = (SCOPES[scope], state, reader.u16(), reader.u32(), reader.take(32), reader.take(32),
             address.decode_list(reader, "erasure"))
+    check(held in (0, 1, 2), "erasure: neither held nor not")
+    kept = [(reader.take(reader.u8()).decode(), reader.take(reader.u8()).decode(), reader.u32())
+            for _ in range(reader.u8() if held else 0)]
+    check(bool(kept) == bool(held), "erasure: held, and nothing is")
     finality = _decode_finality(reader) if state == FINAL else None
     body = row[:reader.at]
     log = _decode_log_record(reader) if state == FINAL else None
     reader.end()
-    return Erasure(*head, finality, body, log)
+    return Erasure(*head, kept, finality, body, log)
 
 
 def _decode_log_record(reader):

@@ -8,8 +8,10 @@ from .primitives import VALUE, blake2b, box_size, open_box, subkey
 from .reading import Reader, check
 
 PERSON, HOT, AUDIT_COUNTER, VALUE_ROW, MARKER, EXTERNAL_ID = 0x01, 0x02, 0x03, 0x10, 0x11, 0x12
+ORDER_LINK, HOLD_LINK, NOTE = 0x20, 0x21, 0x22
+WAITING_ERASURE, HELD_DAY, PUBLIC_SOURCE = b"\x00", b"\x01", b"\x02"  # notes
 RECORD_TYPES = {PERSON: 0x03, HOT: 0x04, AUDIT_COUNTER: 0x0C, VALUE_ROW: 0x01, MARKER: 0x05,
-                EXTERNAL_ID: 0x0B}
+                EXTERNAL_ID: 0x0B, ORDER_LINK: 0x21, HOLD_LINK: 0x21}
 INDEX_TRUTH = 0x02
 HEADER = 12
 TRUTH_BOX = box_size(20, VALUE)
@@ -22,6 +24,7 @@ class Place(NamedTuple):
     kind: int
     field: int = 0
     item: int = 0
+    rest: bytes = b""  # of a link, or the kind of a note
 
     def person(self):
         return address.person(self.tenant, self.local)
@@ -93,6 +96,13 @@ def decode_key(key):
     elif place.kind == EXTERNAL_ID:
         place = place._replace(item=reader.be32())
         check(place.item == 0, "people: an external id that is not item 0")
+    elif place.kind in (ORDER_LINK, HOLD_LINK):
+        place = place._replace(rest=reader.take(16))
+    elif place.kind == NOTE:
+        place = place._replace(rest=reader.take(1))
+        check(place.rest in (WAITING_ERASURE, HELD_DAY, PUBLIC_SOURCE), "people: unknown note")
+        if place.rest != WAITING_ERASURE:
+            place = place._replace(field=reader.be16(), item=reader.be32())
     else:
         check(place.kind in (PERSON, HOT, AUDIT_COUNTER), "people: a row of unknown kind")
     reader.end()
@@ -133,12 +143,33 @@ class Opener:
         place = decode_key(key)
         what = f"people: person {place.local}, kind {place.kind:#04x}"
         header, fields, body = split_header(row, what)
+        if place.kind == NOTE and place.rest == HELD_DAY:
+            check(body == b"", f"{what}: more than a header")
+            return place, fields
         check(place.kind == VALUE_ROW or fields.format == 1, f"{what}: format of another row")
         check(place.kind not in (VALUE_ROW, MARKER) or fields.schema == place.field,
               f"{what}: the header is of another field")
         if place.kind == VALUE_ROW:
             return place, self._value(place, header, fields, body, what)
+        if place.kind in (ORDER_LINK, HOLD_LINK, NOTE):
+            return place, self._exception(place, header, body, what)
         return place, self._record(place, header, body, what)
+
+    def _exception(self, place, header, body, what):
+        """The id in a link or a waiting erasure; source and date of a value that was public."""
+        owner = self.tree.find(address.item(place.person(), place.item))
+        if owner is None:
+            return Dead("item")
+        kind, number = {NOTE: (0x22, 0x22)}.get(place.kind, (0x21, 0x20))
+        if place.rest == PUBLIC_SOURCE:
+            kind, number = 0x23, 0x23
+        plain = open_box(subkey(owner, "oblitem1", number), VALUE, body, place.bound(kind, header),
+                         what)
+        if place.kind != NOTE:
+            find = blake2b(bytes([place.kind]), plain, key=subkey(owner, "oblitem1", 0x21), size=16)
+            check(find == place.rest, f"{what}: a link under another name")
+        check(len(plain) == (36 if place.rest == PUBLIC_SOURCE else 16), f"{what}: odd size")
+        return plain
 
     def _record(self, place, header, body, what):
         if place.kind in (MARKER, EXTERNAL_ID):

@@ -5,6 +5,7 @@ import struct
 
 from . import address, people
 from .audit import Log, log_key, open_checkpoint
+from .exceptions import decode_exception
 from .erasures import (EFFECTIVE, decode_erasure, decode_queued, digest_in_log, join_pieces,
                        verify)
 from .keeper import STORE_FILES, Keeper
@@ -16,13 +17,14 @@ from .tables import (META, NAME_KINDS, decode_client, decode_expiry, decode_meta
 
 TENANT = 1
 TABLES = {"meta", "people", "names", "policies", "clients", "audit", "erasures", "queue", "expiry",
-          "requests", "tiles"}
+          "requests", "tiles", "exceptions"}
 FILES = {"vault.json", "store", "tls", "staging"}  # staging: empty but during a backup
 
 # Registers (vault/keys/key_plane.hpp): what they count.
 PERSON_LEASE, NAME_ID, CLIENT_NUMBER, POLICY_VERSION, NEXT_BANK, TERM = 1, 3, 4, 6, 8, 9
 REGISTERS = range(1, 15)
 
+SUBJECT_SCOPE = 1
 # Scopes whose erasures get a receipt.
 RECEIPT_SCOPES = {"subject", "field", "region", "recipient", "bank", "tenant"}
 
@@ -62,6 +64,7 @@ class Vault:
         self.data = pathlib.Path(data)
         self.damage, self.unexplained = [], []
         self.people, self.names, self.policies, self.clients = {}, {}, {}, {}
+        self.exceptions = {}
         self.expiry, self.queue, self.erasures, self.proven = [], {}, {}, set()
         self.meta = self.log = None
         self.keepers = [keeper for directory in keeper_directories
@@ -107,6 +110,7 @@ class Vault:
             self._try("tiles", self.log.check_tile, key, row)
         self._read_clients()
         self._read_people()
+        self._read_exceptions()
         self._read_expiry()
         self._read_revocations()
         self._try("keepers", self._check_keepers)
@@ -117,6 +121,11 @@ class Vault:
         for key, row in self.rows["clients"].items():
             if found := self._try("clients", decode_client, self.tree, TENANT, key, row):
                 self.clients[found[0]] = found[1]
+
+    def _read_exceptions(self):
+        for key, row in self.rows.get("exceptions", {}).items():
+            if found := self._try("exceptions", decode_exception, self.tree, TENANT, key, row):
+                self.exceptions[found.identity] = found
 
     # ---- People.
     def _read_people(self):
@@ -150,6 +159,9 @@ class Vault:
     def _check_person(self, local, person):
         if self.is_erased(local):
             return  # its rows wait for removal
+        if self.tree.find(address.fixed(address.person(TENANT, local))) is None:
+            self._check_held(local, person)
+            return
         for kind in (people.PERSON, people.HOT, people.EXTERNAL_ID):
             check(len(person.of_kind(kind)) == 1, "one of its rows is missing")
         items = [place.item for place in person.rows
@@ -161,6 +173,17 @@ class Vault:
         for place, value in person.of_kind(people.VALUE_ROW).items():
             if isinstance(value, people.Value) and value.truth:
                 self._check_truth(place, value)
+
+    def _check_held(self, local, person):
+        """An erasure goes around a legal hold: what is left waits for its end."""
+        check(len(person.of_kind(people.EXTERNAL_ID)) == 1, "nothing finds what is held")
+        waiting = [record for place, record in person.of_kind(people.NOTE).items()
+                   if place.rest == people.WAITING_ERASURE]
+        check(len(waiting) == 1 and waiting[0] in self.rows_of_erasures(),
+              "a person without S_fix whom no erasure waits for")
+
+    def rows_of_erasures(self):
+        return {key[:16] for key in self.rows["erasures"]}
 
     def _check_truth(self, place, value):
         fingerprint, normaliser, kid = value.truth
@@ -210,7 +233,7 @@ class Vault:
         leaf = self.tree.find(address.system(TENANT, address.REQUEST, 0, 0))
         check(leaf is None or queued.is_authentic(leaf), "a row of the queue has another tag")
         for where in queued.request.addresses:
-            if where.bits <= address.PERSON_BITS:
+            if where.bits <= address.PERSON_BITS or queued.request.scope == SUBJECT_SCOPE:
                 continue
             owner = self.people.get(where.slice(18, 36))
             check(owner is not None, "a key of nobody is to be destroyed")

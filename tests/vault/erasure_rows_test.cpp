@@ -157,7 +157,7 @@ TEST_CASE("erasure rows with unknown numbers are refused") {
     };
     for (unsigned value = 0; value < 256; ++value) {
         CHECK(decodes(0, value) == (value == 1));
-        CHECK(decodes(1, value) == (value >= 1 && value <= 12));
+        CHECK(decodes(1, value) == (value >= 1 && value <= keys::kRevocationScopeMax));
         CHECK(decodes(2, value) == (value == 1));  // final has more behind it
         CHECK(decodes(3, value) == (value == 0));
         CHECK(decodes(4, value) == (value <= 5));
@@ -191,7 +191,7 @@ TEST_CASE("queue rows come back as they were; cut or changed ones are refused") 
     CHECK_FALSE(decode_queue_row(row.revocation.id, changed));
     for (const std::size_t at : {0U, 1U}) {
         changed = good;
-        changed[at] = 13;
+        changed[at] = keys::kRevocationScopeMax + 1;
         CHECK_FALSE(decode_queue_row(row.revocation.id, changed));
     }
     changed = good;
@@ -200,6 +200,31 @@ TEST_CASE("queue rows come back as they were; cut or changed ones are refused") 
     changed = good;
     for (std::size_t i = 0; i < 4; ++i) changed[72 + i] = 0xFF;  // 4 billion paths
     CHECK_FALSE(decode_queue_row(row.revocation.id, changed));
+}
+
+TEST_CASE("what a hold kept is in the row, and every byte of it counts") {
+    std::mt19937_64 random{3};
+    ErasureRow row = random_row(random, false, 0);
+    row.kept = {{"contact", "5.5(4)", {77}}, {"orders", "5.5(1)", {99}}};
+    for (const bool is_all : {false, true}) {
+        row.is_all_kept = is_all;
+        const Bytes good = encode(row);
+        const auto decoded = decode_erasure_row(row.id, good);
+        REQUIRE(decoded);
+        CHECK(decoded->kept == row.kept);
+        CHECK(decoded->is_all_kept == is_all);
+        CHECK(encode(*decoded) == good);
+        for (std::size_t size = 0; size < good.size(); ++size) {
+            REQUIRE_FALSE(decode_erasure_row(row.id, ByteView{good}.first(size)));
+        }
+        for (const unsigned held : {0U, 3U, 255U}) {
+            Bytes changed = good;
+            changed[3] = static_cast<Byte>(held);
+            CHECK_FALSE(decode_erasure_row(row.id, changed));
+        }
+    }
+    CHECK(rest_of(row.id) != row.id);
+    CHECK(rest_of(row.id) == rest_of(row.id));
 }
 
 TEST_CASE("the tag of a queue row covers all of it") {

@@ -36,8 +36,24 @@ std::optional<Owner> owner_of(ByteView key) {
     return Owner{static_cast<TenantId>(tenant), *number};
 }
 
+// An exception note (people/links.hpp) of one value has seven bytes; the one of its day before a
+// hold is no box.
+constexpr std::uint8_t kDayNote = 0x01;
+constexpr std::uint8_t kSourceNote = 0x02;
+std::uint8_t note_of(ByteView key) noexcept {
+    return key[people::kPersonPrefixSize + 1];
+}
+bool is_source_note(ByteView key) noexcept {
+    return note_of(key) == kSourceNote;
+}
+
 people::FieldItem place_in_person(ByteView key, RowKind kind) {
     if (kind == RowKind::value || kind == RowKind::marker) return people::field_item_of(key);
+    if (kind == RowKind::exception_note && is_source_note(key)) {
+        ByteReader in{key.subspan(people::kPersonPrefixSize + 2)};
+        const std::uint16_t field = in.be16();
+        return {field, in.be32()};
+    }
     if (kind == RowKind::external_id) {
         return {0, ByteReader{key.subspan(people::kPersonPrefixSize + 1)}.be32()};
     }
@@ -45,10 +61,12 @@ people::FieldItem place_in_person(ByteView key, RowKind kind) {
 }
 
 bool is_item_row(RowKind kind) noexcept {
-    return kind == RowKind::value || kind == RowKind::marker || kind == RowKind::external_id;
+    return kind == RowKind::value || kind == RowKind::marker || kind == RowKind::external_id ||
+           kind == RowKind::order_link || kind == RowKind::hold_link ||
+           kind == RowKind::exception_note;
 }
 
-Box box_under(RowKind kind) noexcept {
+Box box_under(RowKind kind, ByteView key) noexcept {
     namespace subkey = keys::subkey;
     switch (kind) {
     case RowKind::person:
@@ -59,18 +77,31 @@ Box box_under(RowKind kind) noexcept {
     case RowKind::marker: return {{}, {}, Derivation::subkey, KdfContext::item, subkey::kMarker};
     case RowKind::external_id:
         return {{}, {}, Derivation::subkey, KdfContext::item, subkey::kExternalId};
+    case RowKind::order_link:
+    case RowKind::hold_link:
+        return {{}, {}, Derivation::subkey, KdfContext::item, subkey::kExceptionLink};
+    case RowKind::exception_note:
+        return {{},
+                {},
+                Derivation::subkey,
+                KdfContext::item,
+                is_source_note(key) ? subkey::kPublicSource : subkey::kWaitingErasure};
     case RowKind::value: break;
     }
     return {{}, {}, Derivation::value, KdfContext::index, 0};
 }
 
-RecordType type_of(RowKind kind) noexcept {
+RecordType type_of(RowKind kind, ByteView key) noexcept {
     switch (kind) {
     case RowKind::person: return RecordType::person_row;
     case RowKind::hot: return RecordType::hot_row;
     case RowKind::audit_counter: return RecordType::audit_counter;
     case RowKind::marker: return RecordType::marker;
     case RowKind::external_id: return RecordType::external_id;
+    case RowKind::order_link:
+    case RowKind::hold_link: return RecordType::exception_link;
+    case RowKind::exception_note:
+        return is_source_note(key) ? RecordType::public_source : RecordType::waiting_erasure;
     case RowKind::value: break;
     }
     return RecordType::value;
@@ -83,6 +114,7 @@ std::optional<RowPlace> place_of_person_row(const Row& row) {
     const auto owner = owner_of(row.key);
     const auto header = people::Header::decode(row.value);
     if (!kind || !owner || !header) return std::nullopt;
+    if (kind == RowKind::exception_note && note_of(row.key) == kDayNote) return std::nullopt;
     const Path person = keys::person_path(owner->tenant, owner->number);
     RowPlace place{kind, keys::fixed_path(person), {}, {}};
     if (is_item_row(*kind)) {
@@ -117,8 +149,9 @@ std::vector<Box> boxes_of_person_row(const Row& row) {
     const Owner owner = *owner_of(row.key);
     const auto header = *people::Header::decode(row.value);
     const auto place = place_in_person(row.key, kind);
-    people::RecordPlace record{type_of(kind), owner.tenant, owner.number, place.field, place.item};
-    Box box = box_under(kind);
+    people::RecordPlace record{type_of(kind, row.key), owner.tenant, owner.number, place.field,
+                               place.item};
+    Box box = box_under(kind, row.key);
     box.bytes = row.value.subspan(people::kHeaderSize);
     box.data = people::associated_data(record, header.encode());
     if (kind != RowKind::value || header.format != 2) return {box};

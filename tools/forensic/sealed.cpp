@@ -15,6 +15,9 @@ Kind kind_of(const RowPlace& place) noexcept {
     case people::RowKind::marker: return Kind::consent;
     case people::RowKind::person:
     case people::RowKind::hot:
+    case people::RowKind::order_link:
+    case people::RowKind::hold_link:
+    case people::RowKind::exception_note:
     case people::RowKind::audit_counter: break;
     }
     return Kind::person;

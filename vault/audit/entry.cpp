@@ -112,6 +112,15 @@ std::string_view name_of(Action action) noexcept {
     case Action::cut_off: return "cut_off";
     case Action::log_origin: return "log_origin";
     case Action::log_key_rotation: return "log_key_rotation";
+    case Action::order_open: return "order_open";
+    case Action::order_approve: return "order_approve";
+    case Action::order_close: return "order_close";
+    case Action::order_notice: return "order_notice";
+    case Action::hold_place: return "hold_place";
+    case Action::hold_approve: return "hold_approve";
+    case Action::hold_release: return "hold_release";
+    case Action::hold_lapse: return "hold_lapse";
+    case Action::erasure_resumed: return "erasure_resumed";
     }
     return {};
 }

@@ -16,6 +16,7 @@
 //            time:u32 (minutes since 2020) | actor:u16 (client number, 0 the vault) | purpose:u16 |
 //            policy version:u16 | field:u16 | pseudonym:16 | failed steps:u16 | 0^2 |
 //            object:16 (a request id, or zero)                                       (52 B)
+//   object of acts on an order or a hold, and of what was read under an order := its id
 //   object of keeper_enrol, keeper_expel := the keeper's id; of bank_open := bank:u16 | 0^14
 //   pseudonym := BLAKE2b-128(key = K_aud(person), n:u64le), n the person's own counter; zero
 //            without a person. K_aud = subkey 0 of S_fix, context `audit`.
@@ -65,6 +66,15 @@ enum class Action : std::uint8_t {
     cut_off = 28,
     log_origin = 29,
     log_key_rotation = 30,
+    order_open = 31,
+    order_approve = 32,
+    order_close = 33,
+    order_notice = 34,
+    hold_place = 35,
+    hold_approve = 36,
+    hold_release = 37,
+    hold_lapse = 38,
+    erasure_resumed = 39,
 };
 
 inline constexpr std::size_t kEntrySize = 52;  // bytes

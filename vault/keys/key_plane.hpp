@@ -39,8 +39,9 @@ enum class RevocationScope : std::uint8_t {
     recipient = 10,     // all tokens and pseudonyms a recipient ever got
     bank = 11,          // all people of a bank
     tenant = 12,        // everything
+    exception = 13,     // an order or a hold that was ended
 };
-inline constexpr std::uint8_t kRevocationScopeMax = 12;
+inline constexpr std::uint8_t kRevocationScopeMax = 13;
 
 // One request: leaves (or whole subtrees) that must die. `opening_commitment` is C of KEYS 5.5
 // (zero where nobody gets a receipt); `blind` is r2. Holds no external id.
@@ -114,6 +115,7 @@ enum class RegisterKind : std::uint8_t {
     day_clock = 12,       // minutes of uptime: 0 so far, 1 when the floor last rose; key: tenant,
                           // 0 or 1, 0
     scrub_time = 13,      // end of the last complete scrub, Timestamp seconds; key: 0, 0, 0
+    exception_number = 14,  // next number of an order or a hold; key: tenant, 0, 0
 };
 struct RegisterKey {
     RegisterKind kind{};

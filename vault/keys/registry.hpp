@@ -21,6 +21,8 @@ enum class SystemKind : std::uint8_t {
     pseudonym = 9,     // recipient, kid: `pseudonym` transform of one recipient
     request = 10,      // recipient 0, kid 0: idempotency and request rows
     backup_sign = 11,  // recipient 0, kid: seed that signs backups
+    exception = 12,    // 0, 0: rows of orders and holds; from recipient 1 on one leaf for each of
+                       // them, dead when it was ended (vault/exception_table.hpp)
 };
 
 // ---- associated data types (KEYS 5.2, byte 4 of every associated data).
@@ -47,6 +49,10 @@ enum class RecordType : std::uint8_t {
     state_record = 0x17,
     request = 0x18,
     policy = 0x19,
+    exception = 0x20,
+    exception_link = 0x21,
+    waiting_erasure = 0x22,
+    public_source = 0x23,
 };
 
 // ---- subkey numbers per KDF context (crypto/kdf.hpp).
@@ -62,6 +68,10 @@ inline constexpr std::uint64_t kAuditPseudonym = 0;
 // from an item key, context `item`
 inline constexpr std::uint64_t kMarker = 1;
 inline constexpr std::uint64_t kExternalId = 2;
+inline constexpr std::uint64_t kExceptionLink = 0x20;
+inline constexpr std::uint64_t kExceptionFind = 0x21;
+inline constexpr std::uint64_t kWaitingErasure = 0x22;
+inline constexpr std::uint64_t kPublicSource = 0x23;
 // from K_val, context `index`
 inline constexpr std::uint64_t kIndexTruth = 0;
 // from leaf(kind index): the field number is the subkey number, context `index`
@@ -93,6 +103,8 @@ inline constexpr std::uint64_t kRequestRow = 5;
 inline constexpr std::uint64_t kPolicyRow = 6;
 // from leaf(kind request), context `system`
 inline constexpr std::uint64_t kQueueTag = 7;
+// from leaf(kind exception, 0, 0), context `system`
+inline constexpr std::uint64_t kExceptionRow = 0x20;
 }  // namespace subkey
 
 }  // namespace oubliette::keys

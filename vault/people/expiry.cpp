@@ -96,6 +96,12 @@ std::vector<BucketRow> bucket_rows(const store::ReadView& view, TenantId tenant,
     return rows;
 }
 
+void remove_expiry(store::WriteView& view, TenantId tenant, const MovedValue& moved) {
+    Bytes key = prefix_of(tenant, moved.bucket);
+    ByteWriter{key}.bytes(moved.row_key);
+    view.remove(Tables::kExpiry, key);
+}
+
 bool remove_bucket(store::WriteView& view, TenantId tenant, const Bucket& bucket,
                    std::size_t count_max) {
     const auto rows = bucket_rows(view, tenant, bucket, {}, count_max);

@@ -43,6 +43,14 @@ struct BucketRow {
                                                  const Bucket& bucket, ByteView last,
                                                  std::size_t count_max);
 
+// A value that is not any more in the bucket that names it: a hold took it away. Its row here keeps
+// the day's key alive until a completed backup has the value at its new place (KEYS 5.3).
+struct MovedValue {
+    Bucket bucket;
+    Bytes row_key;
+};
+void remove_expiry(store::WriteView& view, TenantId tenant, const MovedValue& moved);
+
 // Removes up to `count_max` rows of the bucket and the values that are within it. True if none are
 // left.
 [[nodiscard]] bool remove_bucket(store::WriteView& view, TenantId tenant, const Bucket& bucket,

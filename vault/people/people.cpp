@@ -5,6 +5,7 @@
 #include "crypto/kdf.hpp"
 #include "vault/people/boxes.hpp"
 #include "vault/people/expiry.hpp"
+#include "vault/people/links.hpp"
 #include "vault/tables.hpp"
 
 namespace oubliette::people {
@@ -357,6 +358,8 @@ std::uint32_t People::write_value(store::WriteView& view, Person& person,
     header.day = value.end_day.value_or(keys::kRetentionDayOpen);
     header.region = person.state.home_region;
     header.generation = generation_;
+    const Header free = header;
+    if (value.is_held) header.day = keys::kRetentionDayHold;
     const BoxSalt salt = fresh_salt(view, person.number, value.field);
     const std::uint32_t item = person.take_item();
     crypto::ValueKey key;
@@ -369,7 +372,9 @@ std::uint32_t People::write_value(store::WriteView& view, Person& person,
         plaintext.expose(), value.truth);
     const RowKey key_bytes = row_key(tenant_, person.number, RowKind::value, header.schema, item);
     view.put(Tables::kPeople, key_bytes, row);
-    if (value.end_day) {
+    if (value.is_held) {
+        remember_day(view, tenant_, person.number, key_bytes, free);
+    } else if (value.end_day) {
         write_expiry(view, tenant_, {header.retention_class, *value.end_day}, key_bytes);
     }
     return *salt32_of(row);

@@ -101,6 +101,7 @@ public:
         std::string_view text;
         Timestamp collected;
         std::optional<IndexTruth> truth;
+        bool is_held = false;  // a legal hold covers it: it goes into the hold bucket
     };
     // False when the group of keys that such a value would be under was destroyed.
     [[nodiscard]] bool has_day(policy::RetentionClassId retention_class, std::uint16_t day) const;
@@ -108,6 +109,12 @@ public:
     // Writes the row; returns the salt32 that pins tokens to it.
     // REQUIRES: has_day() of its end and has_region() of the person.
     std::uint32_t write_value(store::WriteView& view, Person& person, const NewValue& value) const;
+    // Puts the value of this row into the hold bucket, where no retention day reaches it; tokens
+    // pinned to it stay good. Its row in table expiry stays until a completed backup has the value
+    // at its new place (KEYS 5.3). False, and nothing done, when its key is dead or it is there
+    // already.
+    bool move_to_hold(store::WriteView& view, SubjectNumber number, ByteView key,
+                      ByteView row) const;
     std::uint32_t write_marker(store::WriteView& view, Person& person, const Marker& marker) const;
 
     // Removes up to `count_max` rows of a person; true if none are left.

@@ -111,6 +111,10 @@ std::optional<RowKind> kind_of(ByteView row_key) noexcept {
     case 0x10: return rest == 6 ? std::optional{RowKind::value} : std::nullopt;
     case 0x11: return rest == 6 ? std::optional{RowKind::marker} : std::nullopt;
     case 0x12: return rest == 4 ? std::optional{RowKind::external_id} : std::nullopt;
+    case 0x20: return rest == 16 ? std::optional{RowKind::order_link} : std::nullopt;
+    case 0x21: return rest == 16 ? std::optional{RowKind::hold_link} : std::nullopt;
+    case 0x22:
+        return rest == 1 || rest == 7 ? std::optional{RowKind::exception_note} : std::nullopt;
     default: return std::nullopt;
     }
 }

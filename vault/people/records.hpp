@@ -22,6 +22,7 @@
 //     kind 0x03 audit counter, no rest   kind 0x10 value: field:u16be | item:u32be
 //     kind 0x11 consent marker: slot:u16be | item:u32be
 //     kind 0x12 external id: item:u32be (always item 0: a hold that kills S_fix still finds it)
+//     kind 0x20, 0x21, 0x22: orders, holds and what they need to remember (people/links.hpp)
 //   header := format:u8 | suite:u8 = 1 | schema:u16 | retention class:u16 | day:u16 | region:u16 |
 //             generation:u16                                                       (12 B, in clear)
 //     format 1; a value row with an index-truth box has format 2. schema = field or slot number.
@@ -58,6 +59,9 @@ enum class RowKind : std::uint8_t {
     value = 0x10,
     marker = 0x11,
     external_id = 0x12,
+    order_link = 0x20,
+    hold_link = 0x21,
+    exception_note = 0x22,
 };
 
 inline constexpr std::size_t kHeaderSize = 12;  // bytes
@@ -97,7 +101,7 @@ public:
     }
 
 private:
-    ByteArray<kPersonPrefixSize + 7> bytes_{};
+    ByteArray<kPersonPrefixSize + 17> bytes_{};
     std::size_t size_ = kPersonPrefixSize;
 };
 [[nodiscard]] RowKey row_key(TenantId tenant, SubjectNumber number, RowKind kind) noexcept;

@@ -94,6 +94,7 @@ std::optional<OpenedValue> open_stored_value(const crypto::ValueKey& key, const 
     OpenedValue opened;
     opened.item = place.item;
     opened.salt32 = *salt;
+    opened.header = *Header::decode(row);  // it authenticated
     opened.plaintext = std::move(*plaintext);
     const auto value = decode_value(opened.plaintext.expose());
     if (!value) return std::nullopt;

@@ -20,6 +20,7 @@ struct Owner {
 struct OpenedValue {
     std::uint32_t item = 0;
     std::uint32_t salt32 = 0;
+    Header header;
     crypto::SecretBytes plaintext;
     StoredValue value;  // views into plaintext
 };

@@ -69,6 +69,7 @@ struct SubjectState {
     static constexpr std::uint8_t kPaused = 1;
     static constexpr std::uint8_t kRestricted = 2;
     static constexpr std::uint8_t kMinor = 4;
+    static constexpr std::uint8_t kHeld = 0x80;  // a legal hold may cover something of theirs
 };
 
 // Handles into one Gate's tables.
