@@ -50,6 +50,11 @@ std::string_view wire_name(Refusal refusal) noexcept {
     case Refusal::method_not_allowed: return "METHOD_NOT_ALLOWED";
     case Refusal::media_type: return "MEDIA_TYPE";
     case Refusal::token_kind_unknown: return "TOKEN_KIND_UNKNOWN";
+    case Refusal::same_approver: return "SAME_APPROVER";
+    case Refusal::linkage: return "LINKAGE";
+    case Refusal::export_limit: return "EXPORT_LIMIT";
+    case Refusal::assessment_blocked: return "ASSESSMENT_BLOCKED";
+    case Refusal::version_frozen: return "VERSION_FROZEN";
     }
     return "MALFORMED";
 }

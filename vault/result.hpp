@@ -59,6 +59,11 @@ enum class Refusal : std::uint8_t {
     method_not_allowed = 42,
     media_type = 43,
     token_kind_unknown = 44,
+    same_approver = 48,
+    linkage = 58,
+    export_limit = 59,
+    assessment_blocked = 60,
+    version_frozen = 61,
 };
 
 // The code on the wire and in the audit log, "CONSENT_MISSING".

@@ -38,6 +38,7 @@ private:
 
     Writing& writing_;
     Caller caller_;
+    std::optional<policy::PurposeId> purpose_;
     Result<policy::CellIndex> cell_;
 };
 

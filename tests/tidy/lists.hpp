@@ -76,6 +76,7 @@ inline constexpr std::string_view kExpose[] = {
     "vault/audit/entry.cpp",
     "vault/clients.cpp",
     "vault/core.cpp",
+    "vault/export_counter.cpp",
     "vault/log_publisher.cpp",
     "vault/people/",
     "vault/search.cpp",

@@ -114,6 +114,8 @@ enum class RegisterKind : std::uint8_t {
     day_clock = 12,       // minutes of uptime: 0 so far, 1 when the floor last rose; key: tenant,
                           // 0 or 1, 0
     scrub_time = 13,      // end of the last complete scrub, Timestamp seconds; key: 0, 0, 0
+    suspension = 17,      // changes so far, odd = suspended now; key: tenant, recipient, 0
+    assessment = 18,      // changes so far, odd = blocked now; key: tenant, purpose, 0
 };
 struct RegisterKey {
     RegisterKind kind{};
