@@ -78,8 +78,13 @@ Response refused_policy(std::string_view request_id, const std::vector<policy::F
     const bool is_old = std::ranges::any_of(findings, [](const policy::Finding& finding) {
         return finding.code == wire_name(Refusal::version_not_current);
     });
-    Response response = problem_response(
-        is_old ? Refusal::version_not_current : Refusal::value_invalid, request_id);
+    const bool is_frozen = std::ranges::any_of(findings, [](const policy::Finding& finding) {
+        return finding.code == wire_name(Refusal::version_frozen);
+    });
+    Response response = problem_response(is_frozen ? Refusal::version_frozen
+                                         : is_old  ? Refusal::version_not_current
+                                                   : Refusal::value_invalid,
+                                         request_id);
     WipedBuffer buffer;
     const ByteView problem = response.body.expose();
     buffer.append(problem.first(problem.size() - 1));  // without its closing brace
@@ -166,33 +171,6 @@ void handle_publish_policy(const CallPtr& call) {
             json.begin_object().key("version").integer(std::uint32_t{result->version});
             write_findings(json, result->findings);
             json.end_object();
-            call->answer(200, buffer);
-        });
-}
-
-void handle_decide(const CallPtr& call) {
-    const auto body = call->body({"subject", "field", "purpose", "order"});
-    if (!body) return call->refuse(body.error());
-    const auto subject = body->find_text("subject");
-    const auto field = body->find_text("field");
-    const auto purpose = body->find_text("purpose");
-    const bool is_order_valid = !body->find("order") || body->find_text("order");
-    if (!subject || !field || !purpose || !is_order_valid) {
-        return call->refuse(Refusal::malformed);
-    }
-    call->vault.decide(
-        call->caller, {*subject, *purpose, {*field}, body->find_text("order").value_or("")},
-        [call](Result<Decision> result, const Fault* fault) {
-            if (call->is_refused(result, fault)) return;
-            WipedBuffer buffer;
-            JsonWriter json{buffer};
-            json.begin_object().key("allowed").boolean(!result->refusal);
-            if (!result->refusal) json.member("transform", result->transform);
-            json.key("reasons").begin_array();
-            if (result->refusal) {
-                json.begin_object().member("code", wire_name(*result->refusal)).end_object();
-            }
-            json.end_array().end_object();
             call->answer(200, buffer);
         });
 }

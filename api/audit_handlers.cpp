@@ -79,6 +79,7 @@ void write_entry(JsonWriter& json, std::uint64_t index, const audit::Entry& entr
     const auto field =
         names.gate ? names.gate->name_of(static_cast<policy::FieldId>(entry.field)) : "";
     if (!field.empty()) json.member("field_name", field);
+    json.key("recipient").integer(std::uint32_t{entry.recipient});
     json.key("transform")
         .integer(std::uint32_t{entry.transform})
         .member("pseudonym", crypto::hex_encode(entry.pseudonym))

@@ -42,7 +42,8 @@ struct Call : std::enable_shared_from_this<Call> {
 
     void refuse(Refusal refusal, std::span<const FieldProblem> errors = {});
     void fail(const Fault& fault);
-    void answer(unsigned status, const WipedBuffer& json);
+    // `retry_after` 0: without that header.
+    void answer(unsigned status, const WipedBuffer& json, std::uint32_t retry_after = 0);
 
     // For Done callbacks: true if `fault` or a refusal was answered.
     template <class T>
@@ -103,6 +104,17 @@ void handle_lint_policy(const CallPtr& call);
 void handle_diff_policy(const CallPtr& call);
 void handle_publish_policy(const CallPtr& call);
 void handle_decide(const CallPtr& call);
+void handle_get_contact(const CallPtr& call);
+void handle_list_policy_versions(const CallPtr& call);
+void handle_policy_schema(const CallPtr& call);
+void handle_replay_entry(const CallPtr& call);
+void handle_list_recipients(const CallPtr& call);
+void handle_suspend_recipient(const CallPtr& call);
+void handle_resume_recipient(const CallPtr& call);
+void handle_list_assessments(const CallPtr& call);
+void handle_record_assessment(const CallPtr& call);
+void handle_approve_assessment(const CallPtr& call);
+void handle_report_exports(const CallPtr& call);
 void handle_list_clients(const CallPtr& call);
 void handle_enrol_client(const CallPtr& call);
 void handle_revoke_client(const CallPtr& call);

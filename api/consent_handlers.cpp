@@ -1,4 +1,5 @@
 #include "api/call.hpp"
+#include "api/consent_receipts.hpp"
 #include "crypto/encoding.hpp"
 
 namespace oubliette::api {
@@ -78,12 +79,20 @@ void handle_put_consent(const CallPtr& call) {
 }
 
 void handle_list_consents(const CallPtr& call) {
+    const auto format = call->query.find("format");
+    const bool is_receipt = format == "dpv-27560";
+    if (format && !is_receipt) return call->refuse(Refusal::malformed);
+    const auto gate = call->vault.gate();
     call->vault.list_consents(
         call->caller, call->parameter(0),
-        [call](Result<std::vector<ConsentRecord>> result, const Fault* fault) {
+        [call, gate, is_receipt](Result<std::vector<ConsentRecord>> result, const Fault* fault) {
             if (call->is_refused(result, fault)) return;
             WipedBuffer buffer;
             JsonWriter json{buffer};
+            if (is_receipt) {
+                write_consent_receipt(json, gate->document(), call->parameter(0), *result);
+                return call->answer(200, buffer);
+            }
             json.begin_object().member("subject", call->parameter(0));
             json.key("consents").begin_array();
             for (const ConsentRecord& record : *result) write_consent(json, record);

@@ -31,7 +31,8 @@ std::string_view text_of_token(const TokenText& token) noexcept {
 
 // {"items":[...],"failed":n}: each item what `write` makes of it, or its refusal, in order.
 template <class Item, class Write>
-void answer_items(Call& call, const std::vector<std::variant<Item, Refusal>>& items, Write write) {
+void answer_items(Call& call, const std::vector<std::variant<Item, Refusal>>& items, Write write,
+                  std::uint32_t retry_after = 0) {
     WipedBuffer buffer;
     buffer.reserve(items.size() * 96 + 64);
     JsonWriter json{buffer};
@@ -49,7 +50,7 @@ void answer_items(Call& call, const std::vector<std::variant<Item, Refusal>>& it
         json.end_object();
     }
     json.end_array().key("failed").integer(failed).end_object();
-    call.answer(200, buffer);
+    call.answer(200, buffer, retry_after);
 }
 
 std::optional<std::vector<std::string_view>> read_texts(const std::optional<JsonValue>& array) {
@@ -232,14 +233,17 @@ void handle_detokenize(const CallPtr& call) {
     if (tokens->size() > call->limits.items_max) return call->refuse(Refusal::too_large);
     const DetokenizeRequest detokenize{*purpose, want ? *want->as_text() : std::string_view{},
                                        std::move(*tokens), body->find_text("order").value_or("")};
-    call->vault.detokenize(
-        call->caller, detokenize, [call](Result<DetokenizeAnswer> result, const Fault* fault) {
-            if (call->is_refused(result, fault)) return;
-            answer_items(*call, result->items, [](JsonWriter& json, const Disclosed& shown) {
-                json.member("field", shown.field);
-                write_disclosed(json, shown);
-            });
-        });
+    call->vault.detokenize(call->caller, detokenize,
+                           [call](Result<DetokenizeAnswer> result, const Fault* fault) {
+                               if (call->is_refused(result, fault)) return;
+                               answer_items(
+                                   *call, result->items,
+                                   [](JsonWriter& json, const Disclosed& shown) {
+                                       json.member("field", shown.field);
+                                       write_disclosed(json, shown);
+                                   },
+                                   result->retry_after);
+                           });
 }
 
 void handle_get_subject(const CallPtr& call) {

@@ -29,7 +29,7 @@ std::string type_of(std::string_view code) {
 }
 
 Response make_response(const ProblemText& text, std::string_view request_id,
-                       std::span<const FieldProblem> errors = {}) {
+                       std::span<const FieldProblem> errors = {}, std::string_view contact = {}) {
     WipedBuffer buffer;
     JsonWriter json{buffer};
     json.begin_object()
@@ -50,6 +50,7 @@ Response make_response(const ProblemText& text, std::string_view request_id,
         }
         json.end_array();
     }
+    if (!contact.empty()) json.member("contact", contact);
     json.end_object();
 
     Response response;
@@ -168,6 +169,15 @@ constexpr std::array kRefusalTexts{
     RefusalText{Refusal::hold_too_wide, "The hold is too wide",
                 "Name only what the policy's rule for this ground lets a hold keep, and for no "
                 "longer."},
+    RefusalText{Refusal::linkage, "Too much of one person together",
+                "The policy keeps these fields apart; do without one of them or wait ten minutes."},
+    RefusalText{Refusal::export_limit, "Too many people abroad this year",
+                "The yearly number of people for this receiver is used up; raise it in the policy "
+                "after a new assessment, or wait for the next year."},
+    RefusalText{Refusal::assessment_blocked, "The impact assessment says high risk",
+                "Two people of different roles must approve the assessment of this purpose."},
+    RefusalText{Refusal::version_frozen, "A published version never changes",
+                "Publish the change as the next version."},
     RefusalText{Refusal::retention_ended, "The retention has ended",
                 "The policy keeps this value no longer for this purpose."},
 };
@@ -206,11 +216,14 @@ unsigned status_of(Refusal refusal) noexcept {
     case Refusal::needs_second:
     case Refusal::evidence_required:
     case Refusal::hold_too_wide:
+    case Refusal::linkage:
+    case Refusal::assessment_blocked:
     case Refusal::retention_ended: return 403;
     case Refusal::not_found: return 404;
     case Refusal::method_not_allowed: return 405;
     case Refusal::wrong_state:
     case Refusal::version_not_current:
+    case Refusal::version_frozen:
     case Refusal::idempotency_in_flight: return 409;
     case Refusal::erased: return 410;
     case Refusal::too_large: return 413;
@@ -228,6 +241,7 @@ unsigned status_of(Refusal refusal) noexcept {
     case Refusal::held: return 423;
     case Refusal::rate_limited:
     case Refusal::subject_budget:
+    case Refusal::export_limit:
     case Refusal::match_limit: return 429;
     case Refusal::integrity: return 500;
     case Refusal::sealed:
@@ -265,11 +279,11 @@ std::string_view wire_name(FaultKind kind) noexcept {
 }
 
 Response problem_response(Refusal refusal, std::string_view request_id,
-                          std::span<const FieldProblem> errors) {
+                          std::span<const FieldProblem> errors, std::string_view contact) {
     const RefusalText& text = text_for(refusal);
     return make_response(
         {status_of(refusal), oubliette::wire_name(refusal), text.title, text.detail}, request_id,
-        errors);
+        errors, contact);
 }
 
 Response problem_response(Refusal refusal, std::string_view request_id, std::string_view detail) {

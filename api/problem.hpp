@@ -25,8 +25,10 @@ struct FieldProblem {
 [[nodiscard]] std::string_view wire_name(FaultKind kind) noexcept;
 
 // REQUIRES: `request_id` is the id of the exchange (safe characters only).
+// `contact`: whom people may ask, from the policy in force; empty: left out.
 [[nodiscard]] Response problem_response(Refusal refusal, std::string_view request_id,
-                                        std::span<const FieldProblem> errors = {});
+                                        std::span<const FieldProblem> errors = {},
+                                        std::string_view contact = {});
 // With another `detail` than the code's own. REQUIRES: it is a fixed text of ours.
 [[nodiscard]] Response problem_response(Refusal refusal, std::string_view request_id,
                                         std::string_view detail);

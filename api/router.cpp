@@ -16,13 +16,17 @@ constexpr Access kKeyOperator{mask_of(Role::key_operator)};
 constexpr Access kOfficerOrOperator{mask_of(Role::privacy_officer, Role::key_operator)};
 constexpr Access kErasureReaders{mask_of(Role::app, Role::privacy_officer, Role::auditor)};
 constexpr Access kDeciders{
-    mask_of(Role::app, Role::privacy_officer, Role::policy_admin, Role::auditor)};
+    mask_of(Role::app, Role::privacy_officer, Role::policy_admin, Role::auditor, Role::legal)};
 constexpr Access kExceptionOfficers{
     mask_of(Role::privacy_officer, Role::legal, Role::duty_manager)};
 constexpr Access kExceptionReaders{
     mask_of(Role::privacy_officer, Role::legal, Role::duty_manager, Role::auditor)};
 constexpr Access kHoldOfficers{mask_of(Role::privacy_officer, Role::legal)};
 constexpr Access kHoldReaders{mask_of(Role::privacy_officer, Role::legal, Role::auditor)};
+constexpr Access kOfficers{
+    mask_of(Role::privacy_officer, Role::policy_admin, Role::auditor, Role::legal)};
+constexpr Access kSuspenders{mask_of(Role::policy_admin, Role::privacy_officer)};
+constexpr Access kApprovers{mask_of(Role::privacy_officer, Role::legal)};
 constexpr Access kAuditor{mask_of(Role::auditor)};
 constexpr Access kEverybody{mask_of(Role::app, Role::privacy_officer, Role::key_operator,
                                     Role::policy_admin, Role::auditor, Role::legal)};
@@ -47,7 +51,11 @@ constexpr std::array kRoutes{
           Operation::delete_field,
           {"purpose"}},
     Route{Method::put, "/v1/subjects/{subject}/consents/{slot}", kApp, Operation::put_consent},
-    Route{Method::get, "/v1/subjects/{subject}/consents", kAppOrOfficer, Operation::list_consents},
+    Route{Method::get,
+          "/v1/subjects/{subject}/consents",
+          kAppOrOfficer,
+          Operation::list_consents,
+          {"format"}},
     Route{Method::post,
           "/v1/subjects/{subject}/erase",
           kAppOrOfficer,
@@ -73,11 +81,25 @@ constexpr std::array kRoutes{
     Route{Method::delete_, "/v1/regions/{region}/key", kKeyOperator, Operation::cut_off_region},
     Route{Method::post, "/v1/tenant/exit", kKeyOperator, Operation::exit_tenant},
     Route{Method::get, "/v1/policy", kOpen, Operation::get_policy},
+    Route{Method::get, "/v1/policy/versions", kOpen, Operation::list_policy_versions},
     Route{Method::get, "/v1/policy/versions/{version}", kOpen, Operation::get_policy_version},
+    Route{Method::get, "/v1/policy/schema", kOpen, Operation::policy_schema},
+    Route{Method::get, "/v1/contact", kOpen, Operation::get_contact},
     Route{Method::post, "/v1/policy/lint", kPolicyAdmin, Operation::lint_policy},
     Route{Method::post, "/v1/policy/diff", kPolicyAdmin, Operation::diff_policy},
     Route{Method::post, "/v1/policy/publish", kPolicyAdmin, Operation::publish_policy},
     Route{Method::post, "/v1/decide", kDeciders, Operation::decide},
+    Route{Method::get, "/v1/audit/entries/{index}/replay", kOfficers, Operation::replay_entry},
+    Route{Method::get, "/v1/recipients", kOfficers, Operation::list_recipients},
+    Route{Method::post, "/v1/recipients/{recipient}/suspend", kSuspenders,
+          Operation::suspend_recipient},
+    Route{Method::post, "/v1/recipients/{recipient}/resume", kPolicyAdmin,
+          Operation::resume_recipient},
+    Route{Method::get, "/v1/assessments", kOfficers, Operation::list_assessments},
+    Route{Method::post, "/v1/assessments", kSuspenders, Operation::record_assessment},
+    Route{Method::post, "/v1/assessments/{purpose}/approve", kApprovers,
+          Operation::approve_assessment},
+    Route{Method::get, "/v1/reports/exports", kOfficers, Operation::report_exports},
     Route{Method::get, "/v1/clients", kPolicyAdmin, Operation::list_clients},
     Route{Method::post, "/v1/clients", kPolicyAdmin, Operation::enrol_client},
     Route{Method::delete_, "/v1/clients/{id}", kPolicyAdmin, Operation::revoke_client},
@@ -297,6 +319,17 @@ std::string_view name_of(Operation operation) noexcept {
     case Operation::diff_policy: return "diff_policy";
     case Operation::publish_policy: return "publish_policy";
     case Operation::decide: return "decide";
+    case Operation::get_contact: return "get_contact";
+    case Operation::list_policy_versions: return "list_policy_versions";
+    case Operation::policy_schema: return "policy_schema";
+    case Operation::replay_entry: return "replay_entry";
+    case Operation::list_recipients: return "list_recipients";
+    case Operation::suspend_recipient: return "suspend_recipient";
+    case Operation::resume_recipient: return "resume_recipient";
+    case Operation::list_assessments: return "list_assessments";
+    case Operation::record_assessment: return "record_assessment";
+    case Operation::approve_assessment: return "approve_assessment";
+    case Operation::report_exports: return "report_exports";
     case Operation::list_clients: return "list_clients";
     case Operation::enrol_client: return "enrol_client";
     case Operation::revoke_client: return "revoke_client";

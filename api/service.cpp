@@ -19,6 +19,12 @@ bool is_json(std::string_view content_type) noexcept {
            content_type[kJson.size()] == ' ';
 }
 
+// Whom to ask, in every refusal (clause 8 of the policy model).
+std::string contact_of(const Vault& vault) {
+    const auto gate = vault.gate();
+    return gate ? gate->document().head.controller.contact : std::string{};
+}
+
 void dispatch(const CallPtr& call) {
     switch (call->match.route->operation) {
     case Operation::put_subject: return handle_put_subject(call);
@@ -54,6 +60,17 @@ void dispatch(const CallPtr& call) {
     case Operation::diff_policy: return handle_diff_policy(call);
     case Operation::publish_policy: return handle_publish_policy(call);
     case Operation::decide: return handle_decide(call);
+    case Operation::get_contact: return handle_get_contact(call);
+    case Operation::list_policy_versions: return handle_list_policy_versions(call);
+    case Operation::policy_schema: return handle_policy_schema(call);
+    case Operation::replay_entry: return handle_replay_entry(call);
+    case Operation::list_recipients: return handle_list_recipients(call);
+    case Operation::suspend_recipient: return handle_suspend_recipient(call);
+    case Operation::resume_recipient: return handle_resume_recipient(call);
+    case Operation::list_assessments: return handle_list_assessments(call);
+    case Operation::record_assessment: return handle_record_assessment(call);
+    case Operation::approve_assessment: return handle_approve_assessment(call);
+    case Operation::report_exports: return handle_report_exports(call);
     case Operation::list_clients: return handle_list_clients(call);
     case Operation::enrol_client: return handle_enrol_client(call);
     case Operation::revoke_client: return handle_revoke_client(call);
@@ -94,6 +111,9 @@ std::optional<Caller> Service::caller_of(const Request& request) const {
 
 std::optional<Response> Service::check_header(const Request& request,
                                               std::size_t /*body_size*/) const {
+    const auto refuse = [&](Refusal refusal) {
+        return problem_response(refusal, request.request_id, {}, contact_of(vault_));
+    };
     const auto found = find_route(request.method, request.path);
     if (const auto* const wrong = std::get_if<WrongMethod>(&found)) {
         Response response = problem_response(Refusal::method_not_allowed, request.request_id);
@@ -101,18 +121,18 @@ std::optional<Response> Service::check_header(const Request& request,
         return response;
     }
     if (const auto* const refusal = std::get_if<Refusal>(&found)) {
-        return problem_response(*refusal, request.request_id);
+        return refuse(*refusal);
     }
     const Route& route = *std::get<Match>(found).route;
     if (!route.access.is_open()) {
         const auto caller = caller_of(request);
-        if (!caller) return problem_response(Refusal::unauthenticated, request.request_id);
+        if (!caller) return refuse(Refusal::unauthenticated);
         if (!route.access.permits(caller->roles)) {
-            return problem_response(Refusal::role_denied, request.request_id);
+            return refuse(Refusal::role_denied);
         }
     }
     if (has_body(request.method) && !is_json(request.content_type)) {
-        return problem_response(Refusal::media_type, request.request_id);
+        return refuse(Refusal::media_type);
     }
     return std::nullopt;
 }
@@ -153,16 +173,19 @@ Result<JsonValue> Call::body(std::initializer_list<std::string_view> members) {
 }
 
 void Call::refuse(Refusal refusal, std::span<const FieldProblem> errors) {
-    exchange->respond(problem_response(refusal, request().request_id, errors));
+    exchange->respond(problem_response(refusal, request().request_id, errors, contact_of(vault)));
 }
 
 void Call::fail(const Fault& fault) {
     exchange->respond(problem_response(fault.kind(), request().request_id));
 }
 
-void Call::answer(unsigned status, const WipedBuffer& json) {
+void Call::answer(unsigned status, const WipedBuffer& json, std::uint32_t retry_after) {
     Response response;
     response.status = status;
+    if (retry_after != 0) {
+        response.headers.emplace_back("Retry-After", std::to_string(retry_after));
+    }
     response.body = crypto::SecretBytes{json.bytes()};
     exchange->respond(std::move(response));
 }

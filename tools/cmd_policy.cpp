@@ -5,6 +5,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "tools/cmd_policy_explain.hpp"
 #include "tools/commands.hpp"
 #include "tools/durable_file.hpp"
 #include "vault/policy/diff.hpp"
@@ -210,6 +211,8 @@ void add_policy(CLI::App& program, Run& chosen) {
                     "The version before it (else the newest of the vault at --url)");
     add_example(diff, "oubliette policy diff policy-4.json policy-3.json");
     diff.final_callback([options, &chosen] { chosen = [options] { return run_diff(*options); }; });
+
+    add_policy_explain(verb, chosen);
 
     CLI::App& publish = add_action(verb, "publish", "Put a new version into force", options);
     add_example(publish, "oubliette policy publish policy.json --key-file keys/policy_admin.key");

@@ -18,6 +18,7 @@ namespace oubliette::tools {
 
 using Run = std::function<Exit()>;
 
+void add_assessment(CLI::App& program, Run& chosen);
 void add_audit(CLI::App& program, Run& chosen);
 void add_backup(CLI::App& program, Run& chosen);
 void add_client(CLI::App& program, Run& chosen);
@@ -37,6 +38,7 @@ void add_policy(CLI::App& program, Run& chosen);
 void add_receipt(CLI::App& program, Run& chosen);
 void add_recipient(CLI::App& program, Run& chosen);
 void add_region(CLI::App& program, Run& chosen);
+void add_report(CLI::App& program, Run& chosen);
 void add_restore(CLI::App& program, Run& chosen);
 void add_retention(CLI::App& program, Run& chosen);
 void add_rotate(CLI::App& program, Run& chosen);

@@ -37,6 +37,8 @@ void add_verbs(CLI::App& program, Run& chosen) {
     add_hold(program, chosen);
     add_order(program, chosen);
     add_audit(program, chosen);
+    add_assessment(program, chosen);
+    add_report(program, chosen);
     add_receipt(program, chosen);
     add_recipient(program, chosen);
     add_region(program, chosen);

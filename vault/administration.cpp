@@ -27,6 +27,14 @@ std::shared_ptr<const policy::Gate> Vault::gate() const {
     return core_->policies->current();
 }
 
+std::vector<PolicyVersion> Vault::policy_history() const {
+    return core_->policies->history();
+}
+
+Standing& Vault::standing() noexcept {
+    return core_->standing;
+}
+
 std::optional<std::string> Vault::policy_version(std::uint16_t version) const {
     return core_->policies->text_of(version);
 }
@@ -63,6 +71,8 @@ void Vault::publish_policy(const Caller& caller, std::string_view json, Done<Pub
             outcome->gate = core_->policies->write(view, draft.document, now);
             outcome->answer.version = outcome->gate->version();
             entry.entry.policy_version = outcome->answer.version;
+            const crypto::Hash link = core_->policies->link_of(*draft.document);
+            std::copy_n(link.begin(), entry.entry.object.size(), entry.entry.object.begin());
         }
         core_->append_entry(view, entry);
     };

@@ -31,15 +31,32 @@ void Core::audit_then(std::vector<DisclosureEntry> entries,
                 } else {
                     append(view, entry.pending);
                 }
+                if (entry.passage && entry.passage->write(view)) append_alarm(view, *entry.passage);
             }
         },
         [shared, waiting](const Fault* fault) {
+            for (DisclosureEntry& entry : *shared) {
+                if (entry.passage && fault == nullptr) entry.passage->committed();
+            }
             shared->clear();
             if (fault == nullptr) return waiting->tell(nullptr);
             const Fault unavailable{FaultKind::audit_unavailable,
                                     "the audit entry could not be made durable"};
             waiting->tell(&unavailable);
         });
+}
+
+void Core::append_alarm(store::WriteView& view, const ExportCounter::Passage& passage) {
+    PendingEntry alarm;
+    alarm.entry.action = audit::Action::export_alarm;
+    alarm.entry.time = now();
+    const std::uint16_t numbers[] = {static_cast<std::uint16_t>(passage.recipient()),
+                                     passage.year()};
+    for (std::size_t i = 0; i < 2; ++i) {
+        alarm.entry.object[2 * i] = static_cast<Byte>(numbers[i]);
+        alarm.entry.object[2 * i + 1] = static_cast<Byte>(numbers[i] >> 8);
+    }
+    append(view, alarm);
 }
 
 const crypto::SubKey* Core::pseudonym_key_of(keys::SubjectNumber subject) {

@@ -19,6 +19,9 @@ ConsentRecord record_of(const policy::Gate& gate, const people::Marker& marker, 
                    : is_current ? ConsentState::live
                                 : ConsentState::stale;
     record.expires = marker.expires;
+    record.given = marker.granted;
+    record.told = marker.told;
+    record.evidence = marker.evidence;
     return record;
 }
 
@@ -59,9 +62,13 @@ struct ConsentWork {
     std::optional<QueueRow> revocation;
 };
 
-void note(Writing& writing, const Caller& caller, audit::Action action,
+void note(Writing& writing, const Caller& caller, audit::Action action, std::string_view slot,
           std::optional<keys::SubjectNumber> subject, std::optional<Refusal> refusal) {
     PendingEntry pending;
+    const auto number = writing.gate->find_slot(slot);
+    if (number)
+        pending.entry.field = static_cast<std::uint16_t>(static_cast<unsigned>(*number) + 1);
+    pending.entry.recipient = static_cast<std::uint16_t>(caller.recipient);
     pending.subject = subject;
     pending.entry.action = action;
     pending.entry.refusal = refusal;
@@ -81,7 +88,7 @@ Result<ConsentRecord> grant(Writing& writing, const Caller& caller, std::string_
     if (!person.has_room()) return Refusal::storage_full;
     record_grant(writing, person, *marker);
     writing.core.people->save(writing.view, person);
-    note(writing, caller, audit::Action::consent_grant, person.number, std::nullopt);
+    note(writing, caller, audit::Action::consent_grant, consent.slot, person.number, std::nullopt);
     return record_of(*writing.gate, *marker, writing.now);
 }
 
@@ -107,7 +114,8 @@ Result<ConsentRecord> withdraw(Writing& writing, const Caller& caller, std::stri
     person->state.seen_version = writing.gate->version();
     person->changed = true;
     writing.core.people->save(writing.view, *person);
-    note(writing, caller, audit::Action::consent_withdraw, person->number, std::nullopt);
+    note(writing, caller, audit::Action::consent_withdraw, consent.slot, person->number,
+         std::nullopt);
     ConsentRecord record;
     record.slot = writing.gate->name_of(*slot);
     record.policy_version = writing.gate->version();
@@ -154,7 +162,7 @@ void Vault::put_consent(const Caller& caller, std::string_view subject, const Co
         if (!outcome->record) {
             const auto action =
                 consent.granted ? audit::Action::consent_grant : audit::Action::consent_withdraw;
-            note(writing, caller, action, std::nullopt, outcome->record.error());
+            note(writing, caller, action, consent.slot, std::nullopt, outcome->record.error());
         }
     };
     core_->submit(work, [this, outcome, done = std::move(done)](const Fault* fault) {

@@ -124,6 +124,8 @@ void Core::start(const VaultOptions& options) {
         publisher->load_keys(read_log_key(*view));  // again: a key being retired is dead by now
         clients->load(*view);
         policies->load(*view, now());
+        standing.load(*view);
+        exports.load(*view);
     }
     rebuild_index(options.index_threads);
     scrub_noted_ = plane->status().scrub.finished;

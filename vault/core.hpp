@@ -12,7 +12,9 @@
 #include "vault/backup.hpp"
 #include "vault/committer.hpp"
 #include "vault/disclosure_watch.hpp"
+#include "vault/export_counter.hpp"
 #include "vault/keys/leaf_cache.hpp"
+#include "vault/linkage.hpp"
 #include "vault/log_publisher.hpp"
 #include "vault/meta_rows.hpp"
 #include "vault/people/match_limit.hpp"
@@ -20,6 +22,8 @@
 #include "vault/people/subject_index.hpp"
 #include "vault/policies.hpp"
 #include "vault/receipt_issuer.hpp"
+#include "vault/standing.hpp"
+#include "vault/subject_budget.hpp"
 #include "vault/tile_builder.hpp"
 #include "vault/vault.hpp"
 
@@ -39,6 +43,8 @@ struct PendingEntry {
 struct DisclosureEntry {
     PendingEntry pending;
     std::optional<crypto::SubKey> pseudonym_key;
+    // Set: this disclosure takes a new person abroad, and is counted with its entry.
+    std::shared_ptr<ExportCounter::Passage> passage;
 };
 
 // What the RAM index keeps of a 16-byte fingerprint.
@@ -202,6 +208,10 @@ public:
     std::unique_ptr<Retention> retention;
     people::SubjectIndex index;
     people::MatchLimit match_limit;
+    Standing standing{*this};
+    ExportCounter exports;
+    LinkageWatch linkage;
+    SubjectBudgets budgets;
 
 private:
     friend struct Writing;
@@ -237,6 +247,7 @@ private:
     [[nodiscard]] bool index_row(ByteView key, ByteView value);
 
     void append(store::WriteView& view, PendingEntry& pending);
+    void append_alarm(store::WriteView& view, const ExportCounter::Passage& passage);
     void append_as(store::WriteView& view, PendingEntry& pending, const crypto::SubKey* key);
     [[nodiscard]] const crypto::SubKey* pseudonym_key_of(keys::SubjectNumber subject);
     // The person's next audit number; nullopt when the person's keys are dead.

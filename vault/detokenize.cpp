@@ -87,6 +87,7 @@ void Vault::detokenize(const Caller& caller, const DetokenizeRequest& request,
             answer->items.emplace_back(shown.error());
         }
     }
+    answer->retry_after = disclosing.retry_after();
     answer_after_audit(disclosing, std::move(answer), std::move(done));
 }
 

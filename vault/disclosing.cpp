@@ -1,69 +1,17 @@
 #include "vault/disclosing.hpp"
 
-namespace oubliette {
-namespace {
+#include "vault/policy/reasons.hpp"
 
-std::uint16_t step(unsigned number) noexcept {
-    return static_cast<std::uint16_t>(1U << (number - 1));
+namespace oubliette {
+std::uint16_t failed_step_bit(Refusal refusal) noexcept {
+    const unsigned step = policy::step_of(refusal);
+    return step == 0 ? std::uint16_t{0} : static_cast<std::uint16_t>(1U << (step - 1));
 }
 
-}  // namespace
-
-std::uint16_t failed_step_bit(Refusal refusal) noexcept {
-    switch (refusal) {
-    case Refusal::not_found: return step(1);
-    case Refusal::purpose_unknown: return step(2);
-    case Refusal::purpose_not_allowed: return step(3);
-    case Refusal::recipient_suspended:
-    case Refusal::agreement_expired: return step(4);
-    case Refusal::field_not_necessary: return step(5);
-    case Refusal::erased:
-    case Refusal::paused:
-    case Refusal::restricted:
-    case Refusal::held: return step(7);
-    case Refusal::cross_border_blocked:
-    case Refusal::cross_border_no_consent: return step(8);
-    case Refusal::consent_missing:
-    case Refusal::consent_stale: return step(9);
-    case Refusal::consent_expired: return step(10);
-    case Refusal::order_required:
-    case Refusal::order_needs_approval:
-    case Refusal::order_scope:
-    case Refusal::order_expired: return step(11);
-    case Refusal::retention_ended: return step(12);
-    case Refusal::subject_budget: return step(13);
-    case Refusal::malformed:
-    case Refusal::unauthenticated:
-    case Refusal::role_denied:
-    case Refusal::wrong_state:
-    case Refusal::version_not_current:
-    case Refusal::too_large:
-    case Refusal::value_invalid:
-    case Refusal::field_unknown:
-    case Refusal::slot_unknown:
-    case Refusal::transform_unknown:
-    case Refusal::transform_unavailable:
-    case Refusal::field_not_searchable:
-    case Refusal::rate_limited:
-    case Refusal::match_limit:
-    case Refusal::integrity:
-    case Refusal::sealed:
-    case Refusal::overloaded:
-    case Refusal::audit_unavailable:
-    case Refusal::storage_full:
-    case Refusal::recipient_unknown:
-    case Refusal::consent_kind:
-    case Refusal::idempotency_mismatch:
-    case Refusal::idempotency_in_flight:
-    case Refusal::method_not_allowed:
-    case Refusal::media_type:
-    case Refusal::same_approver:
-    case Refusal::needs_second:
-    case Refusal::evidence_required:
-    case Refusal::hold_too_wide:
-    case Refusal::token_kind_unknown: return 0;
-    }
-    return 0;
+std::uint16_t failed_step_bits(const policy::StepRefusals& refusals) noexcept {
+    std::uint16_t bits = 0;
+    for (const Refusal refusal : refusals) bits |= failed_step_bit(refusal);
+    return bits;
 }
 
 Disclosing::Disclosing(Core& core, const Caller& caller, audit::Action action,
@@ -75,14 +23,19 @@ Disclosing::Disclosing(Core& core, const Caller& caller, audit::Action action,
       now_(core.now()),
       ticket_(std::make_shared<keys::KeyPlane::Gate>(*core.plane)),
       view_(core.read_for_disclosure()),
+      purpose_name_(purpose),
       order_(core, order) {
     if (!gate_) {
         throw Fault{FaultKind::configuration,
                     "the newest policy of this copy is older than one already published; publish "
                     "the current policy again"};
     }
+    purpose_ = gate_->find_purpose(purpose);
     const auto cell = gate_->resolve(caller.recipient, purpose, now_);
-    if (!cell) {
+    const bool has_cell = cell || cell.error() == Refusal::agreement_expired;
+    if (has_cell && core.standing.is_suspended(caller.recipient)) {
+        refusal_ = Refusal::recipient_suspended;  // by an operator; before the end of an agreement
+    } else if (!cell) {
         refusal_ = cell.error();
     } else {
         cell_ = *cell;
@@ -116,11 +69,26 @@ Result<tokens::TokenPayload> Disclosing::open_token(std::string_view text) {
     return *payload;
 }
 
-std::optional<Refusal> Disclosing::check_field(policy::FieldId field) const {
-    if (refusal_) return refusal_;
-    const auto transform = gate_->field(cell_, field, want_);
-    if (!transform) return transform.error();
-    return std::nullopt;
+std::optional<Refusal> Disclosing::check_field(policy::FieldId field) {
+    std::optional<Refusal> refusal = refusal_;
+    const bool is_blocked = purpose_ && core_.standing.is_blocked(*purpose_);
+    if (!refusal) {
+        const auto transform = gate_->field(cell_, field, want_);
+        if (!transform) refusal = transform.error();
+    }
+    if (!refusal && is_blocked) refusal = Refusal::assessment_blocked;
+    if (!refusal) return std::nullopt;
+    // The caller gets the first; the log gets all of these steps.
+    policy::DecisionCase question;
+    question.recipient = caller_.recipient;
+    question.purpose = purpose_name_;
+    question.field = field;
+    question.now = now_;
+    question.is_suspended = core_.standing.is_suspended(caller_.recipient);
+    question.is_blocked = is_blocked;
+    question.has_person = false;
+    failed_steps_ = failed_step_bits(gate_->explain(question));
+    return refusal;
 }
 
 const Result<policy::SubjectState>& Disclosing::state_of(keys::SubjectNumber number) {
@@ -138,6 +106,19 @@ std::optional<Refusal> Disclosing::check_person(keys::SubjectNumber number, poli
     const auto refusal = gate_->person(cell_, state, now_, expired);
     if (refusal != Refusal::order_required) return refusal;
     return order_.permit(*view_, number, field, now_);
+}
+
+// All of steps 7 to 11 that refuse, for the log.
+std::uint16_t Disclosing::failed_person_steps(keys::SubjectNumber number, policy::FieldId field,
+                                              const policy::SubjectState& state) {
+    const auto expired = [&] { return core_.people->expired_slots(*view_, number, now_); };
+    const auto refusals = gate_->person_refusals(cell_, state, now_, expired);
+    std::uint16_t bits = failed_step_bits(refusals);
+    const std::uint16_t order_bit = failed_step_bit(Refusal::order_required);
+    if ((bits & order_bit) != 0 && !order_.permit(*view_, number, field, now_)) {
+        bits = static_cast<std::uint16_t>(bits & ~order_bit);
+    }
+    return bits;
 }
 
 // Of an erased person only values under a legal hold are left, without consents or any other state:
@@ -162,12 +143,58 @@ Result<people::OpenedValue> Disclosing::permit(keys::SubjectNumber number, polic
     const auto& state = state_of(number);
     if (!state && state.error() == Refusal::erased) return permit_kept(number, field, salt32);
     if (!state) return state.error();
-    if (const auto refusal = check_person(number, field, *state)) return *refusal;
+    if (const auto refusal = check_person(number, field, *state)) {
+        failed_steps_ = failed_person_steps(number, field, *state);
+        return *refusal;
+    }
     auto opened = core_.people->open_value(*view_, number, field, salt32);
     if (!opened) return opened.error();
     const auto refusal = gate_->value(cell_, field, *state, opened->value.collected, now_);
     if (refusal) return *refusal;
     return opened;
+}
+
+std::optional<Refusal> Disclosing::count(keys::SubjectNumber number, policy::FieldId field,
+                                         const policy::TransformRule& shown) {
+    const bool is_dry_run = action_ == audit::Action::decide;
+    // Who asks for himself gets everything together, and "there is one" brings nothing together.
+    const bool is_watched =
+        shown.kind != policy::TransformKind::exists && !gate_->purpose_rule(*purpose_)->request;
+    const auto uptime = static_cast<std::uint32_t>(core_.clock.uptime().count());
+    if (is_watched) {
+        const LinkageWatch::Sighting sighting{caller_.recipient, caller_.client, number, field};
+        const auto refusal = core_.linkage.see(*gate_, sighting, uptime, is_dry_run);
+        if (refusal) return refusal;
+    }
+    if (const auto refusal = count_subject(number)) return refusal;
+    return count_export(number);
+}
+
+std::optional<Refusal> Disclosing::count_subject(keys::SubjectNumber number) {
+    const policy::RecipientRule* const rule = gate_->recipient_rule(caller_.recipient);
+    if (rule == nullptr || !rule->subjects_per_hour) return std::nullopt;
+    const auto uptime = static_cast<std::uint32_t>(core_.clock.uptime().count());
+    const auto wait = core_.budgets.take(caller_.client, *rule->subjects_per_hour, number, uptime,
+                                         action_ == audit::Action::decide);
+    if (!wait) return std::nullopt;
+    retry_after_ = *wait;
+    return Refusal::subject_budget;
+}
+
+std::optional<Refusal> Disclosing::count_export(keys::SubjectNumber number) {
+    const policy::RecipientRule* const rule = gate_->recipient_rule(caller_.recipient);
+    if (rule == nullptr || !rule->cross_border || !rule->cross_border->people_per_year) {
+        return std::nullopt;
+    }
+    if (passage_ || passed_ == number) return std::nullopt;  // has a place already
+    const auto& state = state_of(number);
+    if (!gate_->leaves_home(cell_, *state)) return std::nullopt;
+    OBL_ASSERT(last_pseudonym_key_.has_value());  // the person is there
+    auto passage = core_.exports.pass(*view_, caller_.recipient, *last_pseudonym_key_,
+                                      *rule->cross_border->people_per_year, now_);
+    if (!passage) return passage.error();
+    if (action_ != audit::Action::decide) passage_ = std::move(*passage);
+    return std::nullopt;
 }
 
 Result<Disclosed> Disclosing::disclose(keys::SubjectNumber number, policy::FieldId field,
@@ -177,6 +204,7 @@ Result<Disclosed> Disclosing::disclose(keys::SubjectNumber number, policy::Field
     const auto transform = gate_->field(cell_, field, want_);
     OBL_ASSERT(transform.has_value());  // permit() asked already
     const policy::TransformRule& rule = gate_->transform_rule(*transform);
+    if (const auto refusal = count(number, field, rule)) return *refusal;
     policy::PseudonymKey key;
     if (rule.kind == policy::TransformKind::pseudonym) {
         const bool is_shared = rule.pseudonym_scope == policy::PseudonymScope::per_tenant;
@@ -204,13 +232,20 @@ void Disclosing::note(std::optional<keys::SubjectNumber> subject, std::uint16_t 
     entry.transform = transform;
     entry.time = now_;
     entry.actor = caller_.client;
-    if (!refusal_ || refusal_ == Refusal::transform_unknown) {
-        entry.purpose = static_cast<std::uint16_t>(gate_->purpose_of(cell_));
-    }
+    entry.recipient = static_cast<std::uint16_t>(caller_.recipient);
+    if (purpose_) entry.purpose = static_cast<std::uint16_t>(*purpose_);
     entry.policy_version = gate_->version();
     entry.field = field;
     if (order_.id()) entry.object = *order_.id();
-    if (refusal) entry.failed_steps = failed_step_bit(*refusal);
+    if (refusal) {
+        entry.failed_steps = static_cast<std::uint16_t>(failed_steps_ | failed_step_bit(*refusal));
+    }
+    failed_steps_ = 0;
+    if (passage_ && !refusal) {
+        passed_ = subject;
+        noted.passage = std::move(passage_);
+    }
+    passage_.reset();
 }
 
 void Disclosing::finish(std::function<void(const Fault*)> done) {

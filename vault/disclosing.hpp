@@ -16,7 +16,7 @@ public:
     Disclosing(Core& core, const Caller& caller, audit::Action action, std::string_view purpose,
                std::string_view want, std::string_view order = {});
 
-    // Steps 2-4 and 6, the same for all items.
+    // Steps 2-4, the same for all items.
     [[nodiscard]] const std::optional<Refusal>& refusal() const noexcept { return refusal_; }
 
     // Room for so many items, so that keys are not moved about.
@@ -35,7 +35,11 @@ public:
                                                      policy::FieldId field, std::uint32_t salt32);
 
     // Steps 2-6 for a field, before any person is looked at.
-    [[nodiscard]] std::optional<Refusal> check_field(policy::FieldId field) const;
+    [[nodiscard]] std::optional<Refusal> check_field(policy::FieldId field);
+    // Step 13 for a person who is found rather than read (search).
+    [[nodiscard]] std::optional<Refusal> count_subject(keys::SubjectNumber number);
+    // Seconds until the budget of people has room again; 0 unless step 13 refused for it.
+    [[nodiscard]] std::uint32_t retry_after() const noexcept { return retry_after_; }
 
     // One audit entry for one item.
     void note(std::optional<keys::SubjectNumber> subject, std::uint16_t field,
@@ -53,9 +57,16 @@ private:
     [[nodiscard]] std::optional<Refusal> check_person(keys::SubjectNumber number,
                                                       policy::FieldId field,
                                                       const policy::SubjectState& state);
+    [[nodiscard]] std::uint16_t failed_person_steps(keys::SubjectNumber number,
+                                                    policy::FieldId field,
+                                                    const policy::SubjectState& state);
     [[nodiscard]] Result<people::OpenedValue> permit_kept(keys::SubjectNumber number,
                                                           policy::FieldId field,
                                                           std::uint32_t salt32);
+    // Step 13 for a value that steps 2 to 12 allow; what is allowed counts from now on.
+    [[nodiscard]] std::optional<Refusal> count(keys::SubjectNumber number, policy::FieldId field,
+                                               const policy::TransformRule& shown);
+    [[nodiscard]] std::optional<Refusal> count_export(keys::SubjectNumber number);
 
     Core& core_;
     Caller caller_;
@@ -64,8 +75,14 @@ private:
     Timestamp now_;
     std::shared_ptr<keys::KeyPlane::Gate> ticket_;  // an erasure is not final before this ends
     std::unique_ptr<store::ReadView> view_;
+    std::string_view purpose_name_;  // as asked
+    std::optional<policy::PurposeId> purpose_;
     std::optional<Refusal> refusal_;
     policy::CellIndex cell_;
+    std::uint16_t failed_steps_ = 0;  // of the item under way
+    std::uint32_t retry_after_ = 0;
+    std::shared_ptr<ExportCounter::Passage> passage_;  // of the item under way
+    std::optional<keys::SubjectNumber> passed_;        // who has one in `entries_`
     std::optional<policy::TransformIndex> want_;
     OrderUse order_;
     std::vector<DisclosureEntry> entries_;
@@ -79,5 +96,6 @@ private:
 
 // Bit of Entry::failed_steps for the step of MISSION 3.1 that refuses so; 0 if none does.
 [[nodiscard]] std::uint16_t failed_step_bit(Refusal refusal) noexcept;
+[[nodiscard]] std::uint16_t failed_step_bits(const policy::StepRefusals& refusals) noexcept;
 
 }  // namespace oubliette

@@ -4,6 +4,8 @@
 
 #include "crypto/byte_io.hpp"
 #include "crypto/hash.hpp"
+#include "vault/policy/canonical.hpp"
+#include "vault/policy/json_places.hpp"
 #include "vault/tables.hpp"
 
 namespace oubliette {
@@ -107,13 +109,13 @@ std::uint64_t mark_of(const policy::Document& document) {
     return mark_of(document.head.version, crypto::sha256({bytes_of(document.json)}));
 }
 
-std::uint64_t version_of(std::uint64_t mark) noexcept {
+std::uint64_t number_in(std::uint64_t mark) noexcept {
     return mark >> 48;
 }
 
 // True if a copy of the data whose newest version has mark `newest` may be served.
 bool is_current(std::uint64_t newest, std::uint64_t floor) noexcept {
-    return newest == floor || version_of(newest) > version_of(floor);
+    return newest == floor || number_in(newest) > number_in(floor);
 }
 
 Finding refused(std::string code, std::string pointer, std::string message) {
@@ -122,6 +124,22 @@ Finding refused(std::string code, std::string pointer, std::string message) {
     finding.pointer = std::move(pointer);
     finding.message = std::move(message);
     return finding;
+}
+
+crypto::Hash canonical_hash(const policy::Document& document) {
+    const auto parsed = policy::parse_json(document.json, policy::kDocumentDepthMax);
+    return crypto::sha256({bytes_of(policy::canonical_json(parsed.root))});
+}
+
+crypto::Hash link_to(const crypto::Hash& previous, const crypto::Hash& canonical) {
+    return crypto::sha256({bytes_of(std::string_view{"oubliette policy 1"}), previous, canonical});
+}
+
+Finding frozen(std::uint16_t version, std::uint16_t newest) {
+    return refused("VERSION_FROZEN", "/policy/version",
+                   "version " + std::to_string(version) +
+                       " is published and never changes; publish the change as version " +
+                       std::to_string(newest + 1));
 }
 
 Finding out_of_turn(std::uint16_t newest, bool is_lost) {
@@ -152,23 +170,33 @@ Policies::~Policies() = default;
 void Policies::load(const store::ReadView& view, Timestamp now) {
     std::map<std::uint16_t, std::string> texts;
     std::map<std::uint16_t, crypto::Hash> hashes;
+    std::map<std::uint16_t, crypto::Hash> previous;
+    std::map<std::uint16_t, Timestamp> published;
     view.scan(Tables::kPolicies, {}, {}, [&](ByteView key, ByteView value) {
         ByteReader at{key};
         const std::uint16_t version = at.be16();
         ByteReader in{value};
         if (at.be16() == 0) {
-            in.le32();
+            published[version].seconds = in.le32();
             hashes[version] = in.array<32>();
+            previous[version] = in.array<32>();
         }
         texts[version] += oubliette::text_of(in.rest());
         return true;
     });
     std::map<std::uint16_t, Version> versions;
+    crypto::Hash last{};
     for (const auto& [version, text] : texts) {
         if (crypto::sha256({bytes_of(text)}) != hashes[version]) {
             throw Fault{FaultKind::corrupt, "a stored policy was changed"};
         }
-        versions[version] = {compile_stored(view, text), mark_of(version, hashes[version])};
+        versions[version] =
+            version_of(compile_stored(view, text), published[version], previous[version]);
+        const crypto::Hash before = last;
+        last = versions[version].record.link;
+        if (previous[version] != before) {
+            throw Fault{FaultKind::corrupt, "the chain of policy versions is broken"};
+        }
     }
     {
         const std::scoped_lock lock{mutex_};
@@ -195,7 +223,7 @@ bool Policies::refresh(Timestamp now) {
         changed = chosen != current_;
         current_ = std::move(chosen);
     }
-    if (version_of(newest) > version_of(floor)) {
+    if (number_in(newest) > number_in(floor)) {
         plane_.raise_registers({{floor_key(tenant_), newest}});
     }
     return changed;
@@ -204,6 +232,57 @@ bool Policies::refresh(Timestamp now) {
 std::shared_ptr<const policy::Gate> Policies::current() const {
     const std::scoped_lock lock{mutex_};
     return current_;
+}
+
+std::shared_ptr<const policy::Gate> Policies::gate_of(std::uint16_t version) const {
+    const std::scoped_lock lock{mutex_};
+    const auto found = versions_.find(version);
+    return found == versions_.end() ? nullptr : found->second.gate;
+}
+
+std::shared_ptr<const policy::Gate> Policies::gate_at(Timestamp time) const {
+    const std::scoped_lock lock{mutex_};
+    std::shared_ptr<const policy::Gate> chosen;
+    for (const auto& [number, version] : versions_) {
+        const PolicyVersion& record = version.record;
+        const bool is_in_force =
+            record.published <= time && record.effective.value_or(Timestamp{}) <= time;
+        if (is_in_force) chosen = version.gate;
+    }
+    return chosen;
+}
+
+std::vector<PolicyVersion> Policies::history() const {
+    const std::scoped_lock lock{mutex_};
+    std::vector<PolicyVersion> history;
+    for (const auto& [number, version] : versions_) history.push_back(version.record);
+    return history;
+}
+
+Policies::Version Policies::version_of(std::shared_ptr<const policy::Gate> gate,
+                                       Timestamp published, const crypto::Hash& previous) {
+    const policy::Document& document = gate->document();
+    Version version;
+    version.mark = mark_of(document);
+    version.record.version = document.head.version;
+    version.record.published = published;
+    version.record.effective = document.head.effective;
+    version.record.canonical = canonical_hash(document);
+    version.record.previous = previous;
+    version.record.link = link_to(previous, version.record.canonical);
+    version.gate = std::move(gate);
+    return version;
+}
+
+crypto::Hash Policies::link_before(std::uint16_t version) const {
+    const std::scoped_lock lock{mutex_};
+    const auto next = versions_.lower_bound(version);
+    if (next == versions_.begin()) return {};
+    return std::prev(next)->second.record.link;
+}
+
+crypto::Hash Policies::link_of(const policy::Document& document) const {
+    return link_to(link_before(document.head.version), canonical_hash(document));
 }
 
 std::uint16_t Policies::newest_version() const {
@@ -258,8 +337,10 @@ Policies::Draft Policies::check(std::string_view json, std::string_view tenant, 
     if (is_lost && mark_of(*draft.document) == floor) return draft;
     const auto before = newest_document();
     if (before) draft.newest = before->head.version;
-    const auto newest = is_lost ? static_cast<std::uint16_t>(version_of(floor)) : draft.newest;
-    if (head.version != newest + 1 || head.supersedes != newest) {
+    const auto newest = is_lost ? static_cast<std::uint16_t>(number_in(floor)) : draft.newest;
+    if (!is_lost && gate_of(head.version) != nullptr) {
+        draft.findings.push_back(frozen(head.version, newest));
+    } else if (head.version != newest + 1 || head.supersedes != newest) {
         draft.findings.push_back(out_of_turn(newest, is_lost));
     }
     if (!before) return draft;
@@ -283,7 +364,9 @@ std::shared_ptr<const policy::Gate> Policies::write(
     for (std::size_t at = 0; at < text.size() || part == 0; at += kPartSize, ++part) {
         Bytes value;
         ByteWriter writer{value};
-        if (part == 0) writer.le32(now.seconds).bytes(hash);
+        if (part == 0) {
+            writer.le32(now.seconds).bytes(hash).bytes(link_before(document->head.version));
+        }
         writer.bytes(bytes_of(std::string_view{text}.substr(at, kPartSize)));
         view.put(Tables::kPolicies, part_key(gate->version(), part), value);
     }
@@ -297,9 +380,11 @@ void Policies::adopt(std::shared_ptr<const policy::Gate> gate, Timestamp now) {
     // the floor just now; refresh() goes on trying.
     {
         const std::scoped_lock lock{mutex_};
-        Version& version = versions_[gate->version()];
-        version.mark = mark_of(gate->document());
-        version.gate = std::move(gate);
+        const auto next = versions_.lower_bound(gate->version());
+        const crypto::Hash previous =
+            next == versions_.begin() ? crypto::Hash{} : std::prev(next)->second.record.link;
+        const std::uint16_t number = gate->version();
+        versions_[number] = version_of(std::move(gate), now, previous);
     }
     (void)refresh(now);
 }

@@ -18,7 +18,10 @@
 // the one in force is the highest whose effective date has come. Thread-safe.
 //
 //   table policies: version:u16be | part:u16be -> part 0: published:u32 | SHA-256 of the whole
-//                   text:32 | text..., other parts: text...  (parts of at most 60,000 bytes)
+//                   text:32 | link of the version before:32 (0 if this copy has none) | text...,
+//                   other parts: text...  (parts of at most 60,000 bytes)
+//   link := SHA-256("oubliette policy 1" | link of the version before | SHA-256 of the canonical
+//           form, RFC 8785): what a version's readers pin is the whole history before it
 //   table names: kind:u8 | name -> id:u16
 //
 // Ids are never used again: the next one is a register of the keepers, which no restore lowers. So
@@ -28,6 +31,16 @@
 //   mark := version << 48 | first 48 bits of the text's SHA-256, big-endian
 
 namespace oubliette {
+
+// One link of the chain of versions. Public, as versions are.
+struct PolicyVersion {
+    std::uint16_t version = 0;
+    Timestamp published;
+    std::optional<Timestamp> effective;  // nullopt: at once
+    crypto::Hash canonical{};            // SHA-256 of the canonical form
+    crypto::Hash previous{};             // link of the version before
+    crypto::Hash link{};
+};
 
 class Policies {
 public:
@@ -44,6 +57,10 @@ public:
     // The gate in force. nullptr before the first version, and when the newest stored version is
     // not the one the keepers know (an old copy of the data): then nothing may be disclosed.
     [[nodiscard]] std::shared_ptr<const policy::Gate> current() const;
+    // Of one version, and of the one that was in force at a time. nullptr: none.
+    [[nodiscard]] std::shared_ptr<const policy::Gate> gate_of(std::uint16_t version) const;
+    [[nodiscard]] std::shared_ptr<const policy::Gate> gate_at(Timestamp time) const;
+    [[nodiscard]] std::vector<PolicyVersion> history() const;
     [[nodiscard]] std::uint16_t newest_version() const;
     [[nodiscard]] std::optional<std::string> text_of(std::uint16_t version) const;
 
@@ -72,12 +89,18 @@ public:
         store::WriteView& view, const std::shared_ptr<const policy::Document>& document,
         Timestamp now) const;
     void adopt(std::shared_ptr<const policy::Gate> gate, Timestamp now);
+    // What write() will chain such a version as.
+    [[nodiscard]] crypto::Hash link_of(const policy::Document& document) const;
 
 private:
     struct Version {
         std::shared_ptr<const policy::Gate> gate;
         std::uint64_t mark = 0;
+        PolicyVersion record;
     };
+    [[nodiscard]] static Version version_of(std::shared_ptr<const policy::Gate> gate,
+                                            Timestamp published, const crypto::Hash& previous);
+    [[nodiscard]] crypto::Hash link_before(std::uint16_t version) const;
     [[nodiscard]] std::uint64_t newest_mark() const;
     [[nodiscard]] std::shared_ptr<const policy::Document> newest_document() const;
 

@@ -57,6 +57,10 @@ std::string_view wire_name(Refusal refusal) noexcept {
     case Refusal::needs_second: return "NEEDS_SECOND";
     case Refusal::evidence_required: return "EVIDENCE_REQUIRED";
     case Refusal::hold_too_wide: return "HOLD_TOO_WIDE";
+    case Refusal::linkage: return "LINKAGE";
+    case Refusal::export_limit: return "EXPORT_LIMIT";
+    case Refusal::assessment_blocked: return "ASSESSMENT_BLOCKED";
+    case Refusal::version_frozen: return "VERSION_FROZEN";
     }
     return "MALFORMED";
 }

@@ -66,6 +66,10 @@ enum class Refusal : std::uint8_t {
     needs_second = 49,
     evidence_required = 50,
     hold_too_wide = 51,
+    linkage = 58,
+    export_limit = 59,
+    assessment_blocked = 60,
+    version_frozen = 61,
 };
 
 // The code on the wire and in the audit log, "CONSENT_MISSING".

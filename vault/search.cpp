@@ -34,7 +34,7 @@ void Vault::search(const Caller& caller, const SearchRequest& request, Done<Sear
                 present && crypto::equal_constant_time(present->expose(), wanted->expose());
             const auto id =
                 is_same ? core_->people->external_id(disclosing.view(), subject) : std::nullopt;
-            if (!id) return true;
+            if (!id || disclosing.count_subject(subject)) return true;
             disclosing.note(subject, number, std::nullopt);
             answer->subjects.push_back(*id);
             return answer->subjects.size() < kSubjectsMax;

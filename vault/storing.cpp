@@ -30,7 +30,14 @@ ByteArray<8> random_nonce() noexcept {
 Storing::Storing(Writing& writing, const Caller& caller, std::string_view purpose)
     : writing_(writing),
       caller_(caller),
-      cell_(writing.gate->resolve(caller.recipient, purpose, writing.now)) {}
+      purpose_(writing.gate->find_purpose(purpose)),
+      cell_(writing.gate->resolve(caller.recipient, purpose, writing.now)) {
+    // Step 4, by an operator: before the end of an agreement, after steps 2 and 3.
+    const bool has_cell = cell_ || cell_.error() == Refusal::agreement_expired;
+    if (has_cell && writing.core.standing.is_suspended(caller.recipient)) {
+        cell_ = Refusal::recipient_suspended;
+    }
+}
 
 Result<policy::FieldId> Storing::check(std::string_view name, const ValueInput* value) const {
     if (!cell_) return cell_.error();
@@ -38,6 +45,7 @@ Result<policy::FieldId> Storing::check(std::string_view name, const ValueInput* 
     if (!field) return Refusal::field_unknown;
     const auto transform = writing_.gate->field(*cell_, *field, std::nullopt);
     if (!transform) return transform.error();
+    if (writing_.core.standing.is_blocked(*purpose_)) return Refusal::assessment_blocked;
     if (value != nullptr) {
         const auto type = writing_.gate->field_rule(*field)->type;
         const auto valid = policy::check_value(type, value->kind, value->text);
@@ -154,9 +162,8 @@ void Storing::note(audit::Action action, std::optional<keys::SubjectNumber> subj
     pending.entry.refusal = refusal;
     pending.entry.time = writing_.now;
     pending.entry.actor = caller_.client;
-    if (cell_) {
-        pending.entry.purpose = static_cast<std::uint16_t>(writing_.gate->purpose_of(*cell_));
-    }
+    pending.entry.recipient = static_cast<std::uint16_t>(caller_.recipient);
+    if (purpose_) pending.entry.purpose = static_cast<std::uint16_t>(*purpose_);
     pending.entry.policy_version = writing_.gate->version();
     if (field) pending.entry.field = static_cast<std::uint16_t>(*field);
     if (refusal) pending.entry.failed_steps = failed_step_bit(*refusal);

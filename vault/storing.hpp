@@ -43,6 +43,7 @@ private:
 
     Writing& writing_;
     Caller caller_;
+    std::optional<policy::PurposeId> purpose_;
     Result<policy::CellIndex> cell_;
 };
 

@@ -5,6 +5,7 @@
 #include "vault/core.hpp"
 #include "vault/day_floor.hpp"
 #include "vault/orders.hpp"
+#include "vault/decisions.hpp"
 #include "vault/tables.hpp"
 
 namespace oubliette {
@@ -149,7 +150,8 @@ ReceiptKeys receipt_keys_of(const keys::KeyPlane& plane, const LogPublisher& pub
     return keys;
 }
 
-Vault::Vault(std::unique_ptr<Core> core) : core_(std::move(core)) {}
+Vault::Vault(std::unique_ptr<Core> core)
+    : core_(std::move(core)), decisions_(std::make_unique<Decisions>(*core_)) {}
 Vault::~Vault() = default;
 
 std::unique_ptr<Vault> Vault::open(const VaultOptions& options, const keys::SealSecret& seal,

@@ -41,6 +41,9 @@ namespace oubliette {
 class Core;
 class Holds;
 class Orders;
+class Decisions;
+class Standing;
+struct PolicyVersion;
 
 // ---- Requests ------------------------------------------------------------------------------
 
@@ -156,6 +159,7 @@ struct Disclosed {
 struct DetokenizeAnswer {
     std::shared_ptr<const policy::Gate> gate;
     std::vector<std::variant<Disclosed, Refusal>> items;
+    std::uint32_t retry_after = 0;  // seconds, if an item is refused SUBJECT_BUDGET
 };
 
 struct ReadItem {
@@ -187,6 +191,9 @@ struct ConsentRecord {
     policy::ConsentKind kind{};
     ConsentState state = ConsentState::withdrawn;
     Timestamp expires;  // 0 = never
+    Timestamp given;    // of a grant
+    std::uint8_t told = 0;
+    crypto::Hash evidence{};
 };
 
 struct ErasureAnswer {
@@ -313,8 +320,13 @@ public:
     [[nodiscard]] Holds& holds();
     [[nodiscard]] Orders& orders();
 
+    // Decisions explained and replayed; what stands against recipients and purposes.
+    [[nodiscard]] Decisions& decisions() noexcept { return *decisions_; }
+    [[nodiscard]] Standing& standing() noexcept;
+
     // ---- Policy.
-    [[nodiscard]] std::shared_ptr<const policy::Gate> gate() const;  // in force now
+    [[nodiscard]] std::shared_ptr<const policy::Gate> gate() const;   // in force now
+    [[nodiscard]] std::vector<PolicyVersion> policy_history() const;  // oldest first
     [[nodiscard]] std::optional<std::string> policy_version(std::uint16_t version) const;
     // What publishing `json` would change for people, and what forbids it. Publishes nothing.
     struct PolicyDiff {
@@ -399,6 +411,7 @@ private:
     explicit Vault(std::unique_ptr<Core> core);
 
     std::unique_ptr<Core> core_;
+    std::unique_ptr<Decisions> decisions_;
 };
 
 }  // namespace oubliette

@@ -326,7 +326,7 @@ class BadStarts(WithVault):
         with temporary_home() as home:
             vault = VaultProcess(PROGRAM, home).init().start()
             same = vault.request("POST", "/v1/policy/publish", POLICY.read_bytes(), "policy_admin")
-            self.assertEqual((same.status, same.json["code"]), (409, "VERSION_NOT_CURRENT"))
+            self.assertEqual((same.status, same.json["code"]), (409, "VERSION_FROZEN"))
             self.assertEqual(same.json["findings"][0]["pointer"], "/policy/version")
             policy = json.loads(POLICY.read_text())
             policy["policy"].update(version=4, supersedes=3)

@@ -116,7 +116,7 @@ TEST_CASE("the example policy parses into what it says", "[policy][document]") {
     CHECK(document->purposes.size() == 17);
     CHECK(document->recipients.size() == 10);
     CHECK(document->retention.size() == 13);
-    CHECK(document->slots.size() == 10);  // nine questions and one objection
+    CHECK(document->slots.size() == 13);  // nine questions, three switches and one objection
     CHECK(document->slots.back().name == "not_objected.promote");
     CHECK(document->slots.back().objection_to == "promote");
     CHECK(document->find_field("chat_text")->owners_many);
@@ -247,8 +247,8 @@ TEST_CASE("limits hold at the limit and break one above", "[policy][document]") 
     CHECK(codes_with("fields", 257, field) == limit);
     CHECK(codes_with("purposes", 256, purpose) == none);
     CHECK(codes_with("purposes", 257, purpose) == limit);
-    CHECK(codes_with("consents", 125, slot) == none);  // and one objection slot
-    CHECK(codes_with("consents", 126, slot) == limit);
+    CHECK(codes_with("consents", 122, slot) == none);  // and one objection slot, three switches
+    CHECK(codes_with("consents", 123, slot) == limit);
     CHECK(codes_with("recipients", 1'024, recipient) == none);
     CHECK(codes_with("recipients", 1'025, recipient) == limit);
     CHECK(codes_with("transforms", 254, {{"kind", "exists"}}) == none);

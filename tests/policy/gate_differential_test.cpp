@@ -76,7 +76,10 @@ public:
     std::string consents(const RecipientRule& recipient, const PurposeRule& purpose,
                          const NaivePerson& person) const {
         std::vector<std::string> asked = purpose.needs;
-        if (purpose.objection) asked.push_back("not_objected." + purpose.name);
+        if (purpose.objection) {
+            asked.push_back("not_objected." + purpose.name);
+            asked.push_back("switch.promotion");
+        }
         const std::vector<std::string> needs = asked;
         const bool abroad = is_abroad(recipient, person);
         if (abroad) {
@@ -84,7 +87,9 @@ public:
                 return "CROSS_BORDER_BLOCKED";
             }
             asked.push_back(recipient.cross_border->consent);
-            if (!is_live(asked.back(), person)) return "CROSS_BORDER_NO_CONSENT";
+            if (!is_live(asked.back(), person) || !is_live("switch.abroad", person)) {
+                return "CROSS_BORDER_NO_CONSENT";
+            }
         }
         bool stale = false;
         for (const std::string& need : needs) {

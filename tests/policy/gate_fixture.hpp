@@ -64,6 +64,10 @@ struct GateFixture {
     Timestamp now = kTestNow;
 };
 
+inline std::vector<Refusal> all_of(const StepRefusals& refusals) {
+    return {refusals.begin(), refusals.end()};
+}
+
 inline constexpr auto kNone = std::optional<Refusal>{};
 
 inline Timestamp time_at(std::string_view text) {

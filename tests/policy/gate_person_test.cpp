@@ -163,8 +163,9 @@ TEST_CASE("the earliest failing step answers", "[policy][gate]") {
     // A person and a recipient for whom everything is wrong; each repair shows the next step.
     GateFixture f{R"([{"op":"add","path":"/recipients/affiliate_de/suspended","value":true}])"};
     const auto explain = [&] {
-        return f.gate->explain({f.recipient_id("affiliate_de"), "support", f.field_id("mobile"),
-                                f.subject, f.collected, f.now, f.expired});
+        return all_of(
+            f.gate->explain({f.recipient_id("affiliate_de"), "support", f.field_id("mobile"),
+                             f.subject, f.collected, f.now, f.expired}));
     };
     f.collected = time_at("2022-06-01T00:00:00Z");
     f.now = time_at("2031-01-01T00:00:00Z");
@@ -188,6 +189,7 @@ TEST_CASE("the earliest failing step answers", "[policy][gate]") {
     CHECK(person() == Refusal::restricted);
     f.subject.flags = 0;
     CHECK(person() == Refusal::cross_border_no_consent);
+    f.subject.granted = open.gate->objection_slots();
     f.subject.granted.set(*open.gate->find_slot("export_de"));
     f.expire("export_de");
     CHECK(person() == Refusal::consent_missing);

@@ -97,20 +97,20 @@ TEST_CASE("explain names no person's state without a cell", "[policy][gate]") {
     GateFixture f;
     f.subject.granted = {};
     f.subject.flags = SubjectState::kPaused;
-    CHECK(f.gate->explain({f.recipient_id("web"),
-                           "credit_score",
-                           f.field_id("mobile"),
-                           f.subject,
-                           f.collected,
-                           f.now,
-                           {}}) == std::vector<Refusal>{Refusal::purpose_unknown});
-    CHECK(f.gate->explain({f.recipient_id("hosting"),
-                           "provide",
-                           f.field_id("mobile"),
-                           f.subject,
-                           f.collected,
-                           f.now,
-                           {}}) == std::vector<Refusal>{Refusal::purpose_not_allowed});
+    CHECK(all_of(f.gate->explain({f.recipient_id("web"),
+                                  "credit_score",
+                                  f.field_id("mobile"),
+                                  f.subject,
+                                  f.collected,
+                                  f.now,
+                                  {}})) == std::vector<Refusal>{Refusal::purpose_unknown});
+    CHECK(all_of(f.gate->explain({f.recipient_id("hosting"),
+                                  "provide",
+                                  f.field_id("mobile"),
+                                  f.subject,
+                                  f.collected,
+                                  f.now,
+                                  {}})) == std::vector<Refusal>{Refusal::purpose_not_allowed});
 }
 
 TEST_CASE("a grant of kind policy opens no express or separate slot", "[policy][promise]") {

@@ -1,15 +1,14 @@
 #pragma once
 
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
+#include "tests/policy/counting_ids.hpp"
 #include "vault/policy/example.hpp"
 #include "vault/policy/gate.hpp"
 #include "vault/policy/lint.hpp"
@@ -44,19 +43,5 @@ inline std::vector<std::string> codes_of(const std::vector<Finding>& findings) {
     for (const Finding& finding : findings) codes.push_back(finding.code);
     return codes;
 }
-
-// Numbers names in the order of asking, as a tenant's register does.
-class CountingIds final : public NameIds {
-public:
-    std::uint16_t id_of(NameKind kind, std::string_view name) override {
-        auto& names = ids_[kind];
-        const auto first = kind == NameKind::slot ? 0U : 1U;  // 0 is nobody, but a slot
-        const auto next = static_cast<std::uint16_t>(names.size() + first);
-        return names.emplace(std::string{name}, next).first->second;
-    }
-
-private:
-    std::map<NameKind, std::map<std::string, std::uint16_t>> ids_;
-};
 
 }  // namespace oubliette::policy

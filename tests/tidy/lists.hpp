@@ -77,6 +77,7 @@ inline constexpr std::string_view kExpose[] = {
     "vault/clients.cpp",
     "vault/core.cpp",
     "vault/exception_table.cpp",
+    "vault/export_counter.cpp",
     "vault/log_publisher.cpp",
     "vault/people/",
     "vault/search.cpp",

@@ -66,7 +66,7 @@ TEST_CASE("a policy is the next version or is refused", "[policy]") {
             R"("version": )" + number + R"(, "supersedes": )" + supersedes};
     };
     CHECK(vault.publish(edited_policy({version("5", "4")})) == "VERSION_NOT_CURRENT");
-    CHECK(vault.publish(edited_policy({version("3", "2")})) == "VERSION_NOT_CURRENT");
+    CHECK(vault.publish(edited_policy({version("3", "2")})) == "VERSION_FROZEN");
     CHECK(vault.publish(edited_policy(
               {version("4", "3"), {R"("tenant": "overseas")", R"("tenant": "other")"}})) ==
           "POLICY_TENANT");

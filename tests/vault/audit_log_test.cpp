@@ -309,7 +309,7 @@ TEST_CASE("missing segments are noticed") {
     CHECK(victim.opens());  // a log that never was
 }
 
-TEST_CASE("entries: sizes, formats, reserved bytes") {
+TEST_CASE("entries: sizes and formats") {
     Bytes good;
     encode(entry_of(7), good);
     REQUIRE(good.size() == kEntrySize);
@@ -320,12 +320,9 @@ TEST_CASE("entries: sizes, formats, reserved bytes") {
     Bytes longer = good;
     longer.push_back(0);
     CHECK_FALSE(decode_entry(longer));
-    for (const std::size_t at : {0U, 34U, 35U}) {  // the format, and what is reserved
-        Bytes changed = good;
-        changed[at] ^= 2;
-        INFO("byte " << at);
-        CHECK_FALSE(decode_entry(changed));
-    }
+    Bytes future = good;
+    future[0] ^= 2;
+    CHECK_FALSE(decode_entry(future));
     Bytes late = good;
     for (std::size_t at = 4; at < 8; ++at) late[at] = 0xFF;
     CHECK_FALSE(decode_entry(late));  // minutes whose seconds do not fit

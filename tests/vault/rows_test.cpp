@@ -280,6 +280,7 @@ TEST_CASE("audit entries and pseudonyms") {
         entry.field = c["field"];
         entry.pseudonym = array_of<16>(c["pseudonym"]);
         entry.failed_steps = c["failed_steps"];
+        entry.recipient = c["recipient"];
         entry.object = array_of<16>(c["object"]);
         Bytes bytes;
         encode(entry, bytes);

@@ -22,6 +22,7 @@ std::vector<NewClient> clients() {
         list.push_back({std::string{"app-"} + recipient, recipient, {Role::app}});
     }
     list.push_back({"privacy_officer", "privacy_office", {Role::privacy_officer}});
+    list.push_back({"legal", "privacy_office", {Role::legal}});
     list.push_back({"policy_admin", "", {Role::policy_admin}});
     list.push_back({"key_operator", "", {Role::key_operator}});
     return list;
@@ -29,8 +30,8 @@ std::vector<NewClient> clients() {
 
 // The name in the vault of the client that the tests call `name`.
 std::string client_name(const std::string& name) {
-    const bool is_office =
-        name == "privacy_officer" || name == "policy_admin" || name == "key_operator";
+    const bool is_office = name == "privacy_officer" || name == "legal" || name == "policy_admin" ||
+                           name == "key_operator";
     return is_office ? name : "app-" + name;
 }
 

@@ -121,6 +121,12 @@ std::string_view name_of(Action action) noexcept {
     case Action::hold_release: return "hold_release";
     case Action::hold_lapse: return "hold_lapse";
     case Action::erasure_resumed: return "erasure_resumed";
+    case Action::recipient_suspend: return "recipient_suspend";
+    case Action::recipient_resume: return "recipient_resume";
+    case Action::assessment_record: return "assessment_record";
+    case Action::assessment_approve: return "assessment_approve";
+    case Action::export_alarm: return "export_alarm";
+    case Action::replay: return "replay";
     }
     return {};
 }
@@ -139,7 +145,7 @@ void encode(const Entry& entry, Bytes& out) {
         .le16(entry.field)
         .bytes(entry.pseudonym)
         .le16(entry.failed_steps)
-        .le16(0)
+        .le16(entry.recipient)
         .bytes(entry.object);
 }
 
@@ -158,10 +164,10 @@ std::optional<Entry> decode_entry(ByteView bytes) noexcept {
     entry.field = in.le16();
     entry.pseudonym = in.array<16>();
     entry.failed_steps = in.le16();
-    const std::uint16_t zero = in.le16();
+    entry.recipient = in.le16();
     entry.object = in.array<16>();
     const bool is_time = minutes <= kMinutesMax;  // seconds fit 32 bits
-    if (!in.finished() || format != 1 || zero != 0 || !is_time) return std::nullopt;
+    if (!in.finished() || format != 1 || !is_time) return std::nullopt;
     return entry;
 }
 

@@ -17,11 +17,20 @@
 //            policy version:u16 | field:u16 | pseudonym:16 | failed steps:u16 | 0^2 |
 //            object:16 (a request id, or zero)                                       (52 B)
 //   object of acts on an order or a hold, and of what was read under an order := its id
+//            policy version:u16 | field:u16 | pseudonym:16 | failed steps:u16 |
+//            recipient:u16 (of whoever asked, 0 nobody) | object:16 (a request id, or zero)
+//                                                                                    (52 B)
 //   object of keeper_enrol, keeper_expel := the keeper's id; of bank_open := bank:u16 | 0^14
 //   pseudonym := BLAKE2b-128(key = K_aud(person), n:u64le), n the person's own counter; zero
 //            without a person. K_aud = subkey 0 of S_fix, context `audit`.
 //            An erasure that is final has none: there it is a digest of the receipt (receipt.hpp).
-//   failed steps := bit i set: step i+1 of MISSION 3.1 refused (the first one that did)
+//   failed steps := bit i set: step i+1 of MISSION 3.1 refused. All of steps 2 to 6 that do; only
+//            when none does is the person looked at, and then all of steps 7 to 11 that refuse.
+//            Steps 12 and 13 need the value and stand alone.
+//   field of consent_grant and consent_withdraw := number of the slot + 1
+//   object of recipient_suspend, recipient_resume := recipient:u16 | 0^14
+//   object of assessment_* := purpose:u16 | 0^14; of export_alarm := recipient:u16 | year:u16 |
+//   0^12 object of policy_publish := first 16 B of the version's link (vault/policies.hpp)
 //
 // Entries of the log about itself have no person and use the 32 bytes of pseudonym and object:
 //   log_origin:       lost size:u64 | generation:u32 | 0^4 | first 16 B of the lost root
@@ -75,6 +84,12 @@ enum class Action : std::uint8_t {
     hold_release = 37,
     hold_lapse = 38,
     erasure_resumed = 39,
+    recipient_suspend = 57,
+    recipient_resume = 58,
+    assessment_record = 59,
+    assessment_approve = 60,
+    export_alarm = 61,
+    replay = 62,
 };
 
 inline constexpr std::size_t kEntrySize = 52;  // bytes
@@ -90,6 +105,7 @@ struct Entry {
     std::uint16_t field = 0;
     ByteArray<16> pseudonym{};
     std::uint16_t failed_steps = 0;
+    std::uint16_t recipient = 0;
     ByteArray<16> object{};
 };
 

@@ -116,6 +116,8 @@ enum class RegisterKind : std::uint8_t {
                           // 0 or 1, 0
     scrub_time = 13,      // end of the last complete scrub, Timestamp seconds; key: 0, 0, 0
     exception_number = 14,  // next number of an order or a hold; key: tenant, 0, 0
+    suspension = 17,      // changes so far, odd = suspended now; key: tenant, recipient, 0
+    assessment = 18,      // changes so far, odd = blocked now; key: tenant, purpose, 0
 };
 struct RegisterKey {
     RegisterKind kind{};

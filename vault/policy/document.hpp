@@ -24,7 +24,7 @@ inline constexpr std::size_t kDocumentSizeMax = 1'048'576;  // bytes
 inline constexpr std::size_t kDocumentDepthMax = 16;        // nested objects and arrays
 inline constexpr std::size_t kFieldCountMax = 256;
 inline constexpr std::size_t kPurposeCountMax = 256;
-inline constexpr std::size_t kSlotCountMax = 126;  // asked slots and objection slots together
+inline constexpr std::size_t kSlotCountMax = 126;  // asked, objection and switch slots together
 inline constexpr std::size_t kRecipientCountMax = 1'024;
 inline constexpr std::size_t kTransformCountMax = 254;
 inline constexpr std::size_t kRegionCountMax = 256;
@@ -96,15 +96,27 @@ struct SlotRule {
     std::vector<std::string> names;           // recipients that the question named
     std::vector<std::string> tells;           // what the person must have been told
     std::string text;                         // the question
+    bool guardian = false;  // answered by a minor's guardian; a minor's consents need it too
     // A slot that starts granted: made for the purpose `objection_to` ("objection": true), and
     // called kObjectionPrefix + purpose. Withdrawing it is the objection. Empty for asked slots.
     std::string objection_to;
+    bool is_switch = false;  // one of the person's own switches below; starts granted, too
 
-    [[nodiscard]] bool starts_granted() const noexcept { return !objection_to.empty(); }
+    [[nodiscard]] bool starts_granted() const noexcept {
+        return is_switch || !objection_to.empty();
+    }
 };
 
 // No asked slot can have such a name: names of the document have no dot.
 inline constexpr std::string_view kObjectionPrefix = "not_objected.";
+
+// The person's own switches: slots that every policy has and that start granted. Withdrawing one
+// closes what it names, whatever else was granted; it can open nothing. `adult` is withdrawn for a
+// minor: then purposes that need a consent need the guardian's slot beside it.
+inline constexpr std::string_view kAbroadSwitch = "switch.abroad";
+inline constexpr std::string_view kPromotionSwitch = "switch.promotion";
+inline constexpr std::string_view kAdultSwitch = "switch.adult";
+inline constexpr std::size_t kSwitchCount = 3;
 
 // ---- Transforms. The order of strictness is transform.hpp's.
 enum class TransformKind : std::uint8_t {
@@ -185,6 +197,8 @@ struct CrossBorderRule {
     std::string consent;     // slot; empty = none named
     std::string mechanism;   // empty = none named
     std::string assessment;  // empty = none named
+    // Different people whose data may go to this receiver in a calendar year (UTC); nullopt = any.
+    std::optional<std::uint32_t> people_per_year;
 };
 
 struct RecipientRule {
@@ -310,7 +324,7 @@ struct Document {
     std::vector<RegionRule> regions;
     std::vector<FieldRule> fields;
     std::vector<TransformRule> transforms;
-    std::vector<SlotRule> slots;  // asked slots in order, then one per objection purpose
+    std::vector<SlotRule> slots;  // asked slots in order, switches, one per objection purpose
     std::vector<PurposeRule> purposes;
     std::vector<RecipientRule> recipients;
     std::vector<RetentionRule> retention;

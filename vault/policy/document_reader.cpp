@@ -169,6 +169,21 @@ void read_never_together(ObjectReader& root, Document& document) {
     });
 }
 
+void add_switches(Document& document) {
+    constexpr std::pair<std::string_view, std::string_view> kSwitches[kSwitchCount] = {
+        {kAbroadSwitch, "My data may go abroad where I agreed to it."},
+        {kPromotionSwitch, "My data may be used for promotion where I agreed to it."},
+        {kAdultSwitch, "I am old enough to decide for myself."},
+    };
+    for (const auto& [name, text] : kSwitches) {
+        SlotRule slot;
+        slot.name = name;
+        slot.text = text;
+        slot.is_switch = true;
+        document.slots.push_back(std::move(slot));
+    }
+}
+
 // "Objection is a slot that starts granted" (MISSION 3): one per purpose that allows it.
 void add_objection_slots(ObjectReader& root, Document& document) {
     for (const PurposeRule& purpose : document.purposes) {
@@ -181,7 +196,8 @@ void add_objection_slots(ObjectReader& root, Document& document) {
     }
     if (document.slots.size() > kSlotCountMax) {
         root.report("POLICY_LIMIT", "consents",
-                    "126 slots are possible, objection purposes count as one each; take some out");
+                    "126 slots are possible, of which 3 are the person's own switches and one is "
+                    "for each objection purpose; take some out");
     }
 }
 
@@ -228,6 +244,7 @@ void read_document(FindingSink& sink, const JsonNode& node, Document& document) 
         document.notice_on = in.texts("notice_on", kListCountMax);
         in.finish();
     }
+    add_switches(document);
     add_objection_slots(root, document);
     root.finish();
 }

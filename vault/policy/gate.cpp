@@ -14,20 +14,11 @@ constexpr std::uint32_t kEndOfTime = std::numeric_limits<std::uint32_t>::max();
 // Its day is below those that stand for the open and the hold bucket (KEYS 4.1).
 static_assert(Timestamp{kEndOfTime}.seconds / 86'400 < 0xFFFE);
 
-SlotMask operator&(const SlotMask& a, const SlotMask& b) noexcept {
-    return {a.low & b.low, a.high & b.high};
-}
-SlotMask without(const SlotMask& a, const SlotMask& b) noexcept {
-    return {a.low & ~b.low, a.high & ~b.high};
-}
-bool any(const SlotMask& mask) noexcept {
-    return (mask.low | mask.high) != 0;
-}
-
 // What steps 8-10 work on.
 struct ConsentView {
     SlotMask have;
-    SlotMask need;  // of the purpose, and of the border if it is crossed
+    SlotMask need;   // of the purpose
+    SlotMask asked;  // and of the border if it is crossed
     bool crosses_border = false;
 };
 
@@ -71,6 +62,9 @@ public:
     PurposeId purpose_of(CellIndex cell) const noexcept override {
         return PurposeId{t_.purposes.id_of(cell_at(cell).purpose)};
     }
+    std::optional<PurposeId> find_purpose(std::string_view name) const noexcept override {
+        return find<PurposeId>(t_.purposes, name);
+    }
 
     const FieldRule* field_rule(FieldId field) const noexcept override {
         return rule(t_.fields, t_.document->fields, static_cast<std::uint16_t>(field));
@@ -80,6 +74,9 @@ public:
     }
     const RecipientRule* recipient_rule(RecipientId recipient) const noexcept override {
         return rule(t_.recipients, t_.document->recipients, static_cast<std::uint16_t>(recipient));
+    }
+    const PurposeRule* purpose_rule(PurposeId purpose) const noexcept override {
+        return rule(t_.purposes, t_.document->purposes, static_cast<std::uint16_t>(purpose));
     }
     const TransformRule& transform_rule(TransformIndex transform) const noexcept override {
         OBL_ASSERT(transform.index < t_.document->transforms.size());
@@ -106,13 +103,22 @@ public:
                                  std::optional<TransformIndex> want) const noexcept override;
     std::optional<Refusal> person(CellIndex cell, const SubjectState& state, Timestamp now,
                                   FunctionRef<SlotMask()> expired_slots) const noexcept override;
+    StepRefusals person_refusals(CellIndex cell, const SubjectState& state, Timestamp now,
+                                 FunctionRef<SlotMask()> expired_slots) const noexcept override;
     std::optional<Refusal> value(CellIndex cell, FieldId field, const SubjectState& state,
                                  Timestamp collected, Timestamp now) const noexcept override;
     bool has_ended(FieldId field, const SubjectState& state, Timestamp collected,
                    Timestamp now) const noexcept override;
     std::optional<Refusal> write(CellIndex cell, const SubjectState& state, Timestamp now,
                                  FunctionRef<SlotMask()> expired_slots) const noexcept override;
-    std::vector<Refusal> explain(const DecisionCase& question) const override;
+    StepRefusals explain(const DecisionCase& question) const noexcept override;
+
+    bool is_linked(RecipientId recipient, FieldId field) const noexcept override;
+    bool completes_set(RecipientId recipient, FieldId field,
+                       FunctionRef<bool(FieldId)> has_seen) const noexcept override;
+    bool leaves_home(CellIndex cell, const SubjectState& state) const noexcept override {
+        return crosses_border(cell_at(cell), state);
+    }
 
     SlotMask live_grants(const SubjectState& state) const noexcept override;
     SlotMask objection_slots() const noexcept override { return t_.objections; }
@@ -145,7 +151,7 @@ private:
     ConsentView consent_view(const Cell& cell, const SubjectState& state) const noexcept;
     std::optional<Refusal> check_state(const Cell& cell, const SubjectState& state) const noexcept;
     std::optional<Refusal> check_border(const Cell& cell, const ConsentView& view) const noexcept;
-    std::optional<Refusal> check_consent(const Cell& cell, const SubjectState& state,
+    std::optional<Refusal> check_consent(const SubjectState& state,
                                          const ConsentView& view) const noexcept;
     std::optional<Refusal> check_consents(const Cell& cell, const SubjectState& state,
                                           Timestamp now,
@@ -213,9 +219,13 @@ bool CompiledGate::crosses_border(const Cell& cell, const SubjectState& state) c
 }
 
 ConsentView CompiledGate::consent_view(const Cell& cell, const SubjectState& state) const noexcept {
-    ConsentView view{live_grants(state), cell.need, crosses_border(cell, state)};
+    ConsentView view{live_grants(state), cell.need, {}, crosses_border(cell, state)};
+    const bool is_minor =
+        (state.flags & SubjectState::kMinor) != 0 || !view.have.has(t_.adult_switch);
+    if (is_minor && cell.guardian_slot != kNoIndex) view.need.set(SlotId{cell.guardian_slot});
+    view.asked = view.need;
     if (view.crosses_border && cell.cross_border_slot != kNoIndex) {
-        view.need.set(SlotId{cell.cross_border_slot});
+        view.asked.set(SlotId{cell.cross_border_slot});
     }
     return view;
 }
@@ -224,16 +234,18 @@ std::optional<Refusal> CompiledGate::check_border(const Cell& cell,
                                                   const ConsentView& view) const noexcept {
     if (!view.crosses_border) return std::nullopt;
     if (cell.cross_border_slot == kNoIndex) return Refusal::cross_border_blocked;
-    if (!view.have.has(SlotId{cell.cross_border_slot})) return Refusal::cross_border_no_consent;
+    const bool is_agreed =
+        view.have.has(SlotId{cell.cross_border_slot}) && view.have.has(t_.abroad_switch);
+    if (!is_agreed) return Refusal::cross_border_no_consent;
     return std::nullopt;
 }
 
-std::optional<Refusal> CompiledGate::check_consent(const Cell& cell, const SubjectState& state,
+std::optional<Refusal> CompiledGate::check_consent(const SubjectState& state,
                                                    const ConsentView& view) const noexcept {
-    const SlotMask missing = without(cell.need, view.have);
-    if (!any(missing)) return std::nullopt;
+    const SlotMask missing = view.need.without(view.have);
+    if (!missing.any()) return std::nullopt;
     // One slot never granted is enough: renewing the lapsed ones would not open the purpose.
-    return any(without(missing, state.granted)) ? Refusal::consent_missing : Refusal::consent_stale;
+    return missing.without(state.granted).any() ? Refusal::consent_missing : Refusal::consent_stale;
 }
 
 std::optional<Refusal> CompiledGate::check_consents(
@@ -241,9 +253,9 @@ std::optional<Refusal> CompiledGate::check_consents(
     FunctionRef<SlotMask()> expired_slots) const noexcept {
     const ConsentView view = consent_view(cell, state);
     if (const auto refusal = check_border(cell, view)) return refusal;
-    if (const auto refusal = check_consent(cell, state, view)) return refusal;
+    if (const auto refusal = check_consent(state, view)) return refusal;
     if (state.earliest_expiry == 0 || now.seconds < state.earliest_expiry) return std::nullopt;
-    if (any(view.need & expired_slots())) return Refusal::consent_expired;
+    if ((view.asked & expired_slots()).any()) return Refusal::consent_expired;
     return std::nullopt;
 }
 
@@ -255,6 +267,23 @@ std::optional<Refusal> CompiledGate::person(CellIndex cell_index, const SubjectS
     if (const auto refusal = check_consents(cell, state, now, expired_slots)) return refusal;
     if (cell.needs_order) return Refusal::order_required;
     return std::nullopt;
+}
+
+StepRefusals CompiledGate::person_refusals(CellIndex cell_index, const SubjectState& state,
+                                           Timestamp now,
+                                           FunctionRef<SlotMask()> expired_slots) const noexcept {
+    const Cell& cell = cell_at(cell_index);
+    const ConsentView view = consent_view(cell, state);
+    StepRefusals refusals;
+    refusals.add(check_state(cell, state));
+    refusals.add(check_border(cell, view));
+    refusals.add(check_consent(state, view));
+    const bool may_be_over = state.earliest_expiry != 0 && now.seconds >= state.earliest_expiry;
+    if (may_be_over && (view.asked & expired_slots() & view.have).any()) {
+        refusals.add(Refusal::consent_expired);
+    }
+    if (cell.needs_order) refusals.add(Refusal::order_required);
+    return refusals;
 }
 
 std::optional<Refusal> CompiledGate::write(CellIndex cell_index, const SubjectState& state,
@@ -270,6 +299,29 @@ SlotMask CompiledGate::live_grants(const SubjectState& state) const noexcept {
         keep = step.keep;
     }
     return state.granted & keep;
+}
+
+// ---- Step 13: fields that no client may bring together.
+
+bool CompiledGate::is_linked(RecipientId recipient, FieldId field) const noexcept {
+    const auto has_seen = [](FieldId) { return true; };
+    return completes_set(recipient, field, has_seen);
+}
+
+bool CompiledGate::completes_set(RecipientId recipient, FieldId field,
+                                 FunctionRef<bool(FieldId)> has_seen) const noexcept {
+    const std::uint16_t to = t_.recipients.find_id(static_cast<std::uint16_t>(recipient));
+    const std::uint16_t what = dense_field(field);
+    if (to == kNoIndex || what == kNoIndex) return false;
+    const auto is_complete = [&](std::uint16_t set) {
+        if (t_.set_reachable[std::size_t{to} * t_.linked_sets.size() + set] == 0) return false;
+        const auto& fields = t_.linked_sets[set];
+        return std::all_of(fields.begin(), fields.end(), [&](std::uint16_t other) {
+            return other == what || has_seen(FieldId{t_.fields.id_of(other)});
+        });
+    };
+    const auto& sets = t_.sets_with[what];
+    return std::any_of(sets.begin(), sets.end(), is_complete);
 }
 
 // ---- Step 12: time.
@@ -356,51 +408,36 @@ std::optional<std::uint16_t> CompiledGate::known_end_day(FieldId field,
 
 // ---- All of them, for officers.
 
-std::vector<Refusal> CompiledGate::explain(const DecisionCase& question) const {
+StepRefusals CompiledGate::explain(const DecisionCase& question) const noexcept {
+    StepRefusals refusals;
     const std::uint16_t purpose = t_.purposes.find(question.purpose);
-    if (purpose == kNoIndex) return {Refusal::purpose_unknown};
-    const std::uint16_t index = find_cell(question.recipient, purpose);
-    if (index == kNoIndex) return {Refusal::purpose_not_allowed};
+    const std::uint16_t index =
+        purpose == kNoIndex ? kNoIndex : find_cell(question.recipient, purpose);
+    if (index == kNoIndex) {
+        const bool is_known = purpose != kNoIndex;
+        refusals.add(is_known ? Refusal::purpose_not_allowed : Refusal::purpose_unknown);
+        return refusals;
+    }
     const Cell& cell = t_.cells[index];
-    std::vector<Refusal> refusals;
-    const auto add = [&](std::optional<Refusal> refusal) {
-        if (refusal) refusals.push_back(*refusal);
-    };
-    if (cell.suspended) add(Refusal::recipient_suspended);
-    if (question.now.seconds >= cell.agreement_end) add(Refusal::agreement_expired);
+    if (cell.suspended || question.is_suspended) refusals.add(Refusal::recipient_suspended);
+    if (question.now.seconds >= cell.agreement_end) refusals.add(Refusal::agreement_expired);
     const auto shown = field({index}, question.field, std::nullopt);
-    if (shown.has_error()) add(shown.error());
-    add(check_state(cell, question.subject));
-    const ConsentView view = consent_view(cell, question.subject);
-    add(check_border(cell, view));
-    add(check_consent(cell, question.subject, view));
-    if (any(view.need & question.expired & view.have)) add(Refusal::consent_expired);
-    if (cell.needs_order) add(Refusal::order_required);
-    if (dense_field(question.field) != kNoIndex) {
-        add(value({index}, question.field, question.subject, question.collected, question.now));
+    if (shown.has_error()) refusals.add(shown.error());
+    if (question.is_blocked) refusals.add(Refusal::assessment_blocked);
+    if (!question.has_person) return refusals;
+    SubjectState subject = question.subject;
+    subject.earliest_expiry = question.expired.any() ? question.now.seconds : 0;
+    const auto expired = [&] { return question.expired; };
+    for (const Refusal refusal : person_refusals({index}, subject, question.now, expired)) {
+        refusals.add(refusal);
+    }
+    if (question.collected && dense_field(question.field) != kNoIndex) {
+        refusals.add(value({index}, question.field, subject, *question.collected, question.now));
     }
     return refusals;
 }
 
 }  // namespace
-
-void SlotMask::set(SlotId slot) noexcept {
-    const auto bit = static_cast<std::uint16_t>(slot);
-    OBL_ASSERT(bit <= kSlotIdMax);
-    (bit < 64 ? low : high) |= std::uint64_t{1} << (bit % 64);
-}
-
-void SlotMask::clear(SlotId slot) noexcept {
-    const auto bit = static_cast<std::uint16_t>(slot);
-    OBL_ASSERT(bit <= kSlotIdMax);
-    (bit < 64 ? low : high) &= ~(std::uint64_t{1} << (bit % 64));
-}
-
-bool SlotMask::has(SlotId slot) const noexcept {
-    const auto bit = static_cast<std::uint16_t>(slot);
-    OBL_ASSERT(bit <= kSlotIdMax);
-    return ((bit < 64 ? low : high) >> (bit % 64) & 1) != 0;
-}
 
 std::shared_ptr<const Gate> Gate::compile(std::shared_ptr<const Document> document, NameIds& ids) {
     return std::make_shared<const CompiledGate>(build_tables(std::move(document), ids));

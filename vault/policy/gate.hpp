@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <span>
@@ -10,6 +11,7 @@
 #include "vault/clock.hpp"
 #include "vault/function_ref.hpp"
 #include "vault/policy/document.hpp"
+#include "vault/policy/slot_mask.hpp"
 #include "vault/result.hpp"
 
 // The compiled policy: who may see what of whom, why, and in which shape (MISSION 3). Flat tables,
@@ -24,7 +26,6 @@ namespace oubliette::policy {
 enum class FieldId : std::uint16_t {};
 enum class PurposeId : std::uint16_t {};
 enum class RecipientId : std::uint16_t {};       // fits 14 bits; 0 = nobody
-enum class SlotId : std::uint16_t {};            // 0..125, bit of the consent mask
 enum class RegionId : std::uint16_t {};          // 0 = none
 enum class RetentionClassId : std::uint16_t {};  // one per category
 
@@ -41,17 +42,6 @@ class NameIds {
 public:
     virtual ~NameIds() = default;
     [[nodiscard]] virtual std::uint16_t id_of(NameKind kind, std::string_view name) = 0;
-};
-
-// 128 consent bits, bit i = slot i.
-struct SlotMask {
-    std::uint64_t low = 0;
-    std::uint64_t high = 0;
-
-    void set(SlotId slot) noexcept;
-    void clear(SlotId slot) noexcept;
-    [[nodiscard]] bool has(SlotId slot) const noexcept;
-    friend bool operator==(const SlotMask&, const SlotMask&) = default;
 };
 
 // What decide needs to know of a person: the 64-byte hot row (KEYS 4.2). Meta data only.
@@ -86,9 +76,26 @@ struct DecisionCase {
     std::string_view purpose;
     FieldId field{};
     SubjectState subject;
-    Timestamp collected;
+    std::optional<Timestamp> collected;  // nullopt: no value is stored, step 12 is not asked
     Timestamp now;
-    SlotMask expired;  // slots whose grant has expired by `now`
+    SlotMask expired;           // slots whose grant has expired by `now`
+    bool is_suspended = false;  // the recipient, by an operator
+    bool is_blocked = false;    // the purpose, by its assessment
+    bool has_person = true;     // false: steps 7 to 12 are not asked
+};
+
+// Refusals of one question in the order of the steps.
+class StepRefusals {
+public:
+    void add(std::optional<Refusal> refusal) noexcept {
+        if (refusal) codes_.at(count_++) = *refusal;
+    }
+    [[nodiscard]] const Refusal* begin() const noexcept { return codes_.data(); }
+    [[nodiscard]] const Refusal* end() const noexcept { return codes_.data() + count_; }
+
+private:
+    std::array<Refusal, 10> codes_{};  // two for step 4, one for each of 5 to 12
+    std::size_t count_ = 0;
 };
 
 class Gate {
@@ -115,12 +122,15 @@ public:
     [[nodiscard]] virtual std::string_view name_of(TransformIndex transform) const noexcept = 0;
     [[nodiscard]] virtual std::string_view name_of(RetentionClassId category) const noexcept = 0;
     [[nodiscard]] virtual PurposeId purpose_of(CellIndex cell) const noexcept = 0;
+    [[nodiscard]] virtual std::optional<PurposeId> find_purpose(
+        std::string_view name) const noexcept = 0;
 
     // ---- Rules of things. nullptr when this version no longer has the field or slot.
     [[nodiscard]] virtual const FieldRule* field_rule(FieldId field) const noexcept = 0;
     [[nodiscard]] virtual const SlotRule* slot_rule(SlotId slot) const noexcept = 0;
     [[nodiscard]] virtual const RecipientRule* recipient_rule(
         RecipientId recipient) const noexcept = 0;
+    [[nodiscard]] virtual const PurposeRule* purpose_rule(PurposeId purpose) const noexcept = 0;
     [[nodiscard]] virtual const TransformRule& transform_rule(
         TransformIndex transform) const noexcept = 0;
     [[nodiscard]] virtual RetentionClassId retention_class(FieldId field) const noexcept = 0;
@@ -146,6 +156,10 @@ public:
     [[nodiscard]] virtual std::optional<Refusal> person(
         CellIndex cell, const SubjectState& state, Timestamp now,
         FunctionRef<SlotMask()> expired_slots) const noexcept = 0;
+    // The same, and every refusal of these steps instead of the first.
+    [[nodiscard]] virtual StepRefusals person_refusals(
+        CellIndex cell, const SubjectState& state, Timestamp now,
+        FunctionRef<SlotMask()> expired_slots) const noexcept = 0;
     // Step 12. Refuses: retention_ended.
     [[nodiscard]] virtual std::optional<Refusal> value(CellIndex cell, FieldId field,
                                                        const SubjectState& state,
@@ -163,8 +177,19 @@ public:
         FunctionRef<SlotMask()> expired_slots) const noexcept = 0;
 
     // Steps 2-12 with every refusal, in their order, for officers (a caller gets the first). Stops
-    // after purpose_unknown and purpose_not_allowed: there is no cell to ask. Allocates.
-    [[nodiscard]] virtual std::vector<Refusal> explain(const DecisionCase& question) const = 0;
+    // after purpose_unknown and purpose_not_allowed: there is no cell to ask.
+    [[nodiscard]] virtual StepRefusals explain(const DecisionCase& question) const noexcept = 0;
+
+    // ---- Step 13. What was seen and counted lives elsewhere (vault/linkage.hpp and others).
+    // True if `recipient` could bring together a set of never_together that holds `field`.
+    [[nodiscard]] virtual bool is_linked(RecipientId recipient, FieldId field) const noexcept = 0;
+    // True if with `field` such a set would be complete. `has_seen` is asked for its other fields.
+    [[nodiscard]] virtual bool completes_set(
+        RecipientId recipient, FieldId field,
+        FunctionRef<bool(FieldId)> has_seen) const noexcept = 0;
+    // True if this person's data leaves home by this cell (step 8).
+    [[nodiscard]] virtual bool leaves_home(CellIndex cell,
+                                           const SubjectState& state) const noexcept = 0;
 
     // Grants that are still good under this version: granted & keep[seen_version].
     [[nodiscard]] virtual SlotMask live_grants(const SubjectState& state) const noexcept = 0;

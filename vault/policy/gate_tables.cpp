@@ -23,6 +23,7 @@ public:
         build_categories();
         build_pairs();
         build_cells();
+        build_linkage();
         return std::move(tables_);
     }
 
@@ -85,6 +86,8 @@ private:
     }
 
     void build_keep() {
+        tables_.abroad_switch = slot_id(kAbroadSwitch);
+        tables_.adult_switch = slot_id(kAdultSwitch);
         std::vector<std::uint16_t> versions{0};
         for (const SlotRule& slot : document_.slots) {
             if (slot.starts_granted()) {
@@ -187,7 +190,11 @@ private:
         cell.recipient = recipient_index;
         cell.purpose = purpose_index;
         for (const std::string& need : purpose.needs) cell.need.set(slot_id(need));
-        if (purpose.objection) cell.need.set(slot_id(std::string{kObjectionPrefix} + purpose.name));
+        if (purpose.objection) {
+            cell.need.set(slot_id(std::string{kObjectionPrefix} + purpose.name));
+            cell.need.set(slot_id(kPromotionSwitch));
+        }
+        if (!purpose.needs.empty()) cell.guardian_slot = guardian_slot();
         if (recipient.agreement && recipient.agreement->expires) {
             cell.agreement_end = recipient.agreement->expires->seconds;
         }
@@ -203,6 +210,38 @@ private:
         cell.needs_order = purpose.basis == Basis::order;
         tables_.cells.push_back(cell);
         add_cell_fields(recipient_index, purpose);
+    }
+
+    std::uint16_t guardian_slot() const noexcept {
+        for (const SlotRule& slot : document_.slots) {
+            if (slot.guardian) return static_cast<std::uint16_t>(slot_id(slot.name));
+        }
+        return kNoIndex;
+    }
+
+    void build_linkage() {
+        const std::size_t width = document_.fields.size();
+        tables_.sets_with.resize(width);
+        for (const std::vector<std::string>& names : document_.never_together) {
+            std::vector<std::uint16_t> fields;
+            for (const std::string& name : names) {
+                const std::uint16_t field = tables_.fields.find(name);
+                OBL_ASSERT(field != kNoIndex);
+                fields.push_back(field);
+                auto& sets = tables_.sets_with[field];
+                sets.push_back(static_cast<std::uint16_t>(tables_.linked_sets.size()));
+            }
+            tables_.linked_sets.push_back(std::move(fields));
+        }
+        for (std::size_t recipient = 0; recipient < document_.recipients.size(); ++recipient) {
+            const std::uint8_t* const shown = &tables_.recipient_fields[recipient * width];
+            for (const auto& fields : tables_.linked_sets) {
+                const bool all =
+                    std::all_of(fields.begin(), fields.end(),
+                                [&](std::uint16_t field) { return shown[field] != 0; });
+                tables_.set_reachable.push_back(all ? 1 : 0);
+            }
+        }
     }
 
     void add_cell_fields(std::uint16_t recipient_index, const PurposeRule& purpose) {

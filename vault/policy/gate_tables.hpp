@@ -17,7 +17,6 @@ namespace oubliette::policy {
 
 inline constexpr std::uint16_t kNoIndex = std::numeric_limits<std::uint16_t>::max();
 inline constexpr std::uint8_t kNoTransform = std::numeric_limits<std::uint8_t>::max();
-inline constexpr std::uint16_t kSlotIdMax = 125;
 inline constexpr std::uint16_t kRecipientIdMax = 0x3FFE;  // 14 bits, all-ones reserved
 
 // Names of one kind: to dense numbers and back from ids.
@@ -46,6 +45,7 @@ struct Cell {
     std::uint16_t purpose = 0;                   // dense
     std::uint16_t country = 0;                   // position in `countries`
     std::uint16_t cross_border_slot = kNoIndex;  // SlotId
+    std::uint16_t guardian_slot = kNoIndex;      // SlotId; needed beside the others for a minor
     bool suspended = false;
     bool when_restricted = false;
     bool needs_order = false;
@@ -88,7 +88,15 @@ struct GateTables {
     std::uint16_t home_region = 0;               // dense
 
     std::vector<KeepStep> keep_steps;  // rising `since`
-    SlotMask objections;
+    SlotMask objections;               // all that start granted
+    SlotId abroad_switch{};
+    SlotId adult_switch{};
+
+    // never_together: dense fields of each set; which sets hold a field; which sets a recipient
+    // could complete, because its cells show every field of it.
+    std::vector<std::vector<std::uint16_t>> linked_sets;
+    std::vector<std::vector<std::uint16_t>> sets_with;  // [field]
+    std::vector<std::uint8_t> set_reachable;            // [recipient][set]
 
     std::vector<std::uint16_t> category_of;   // [field], dense category
     std::vector<std::uint16_t> category_ids;  // [category]

@@ -23,6 +23,7 @@ public:
         check_head();
         for (const FieldRule& field : document_.fields) check_field(field);
         for (const SlotRule& slot : document_.slots) check_slot(slot);
+        check_guardian();
         for (const PurposeRule& purpose : document_.purposes) check_purpose(purpose);
         for (const RecipientRule& recipient : document_.recipients) check_recipient(recipient);
         check_cell_count();
@@ -106,6 +107,23 @@ private:
             if (document_.find_recipient(name) == nullptr) {
                 dangling({"consents", slot.name, "names"}, name, "recipient");
             }
+        }
+    }
+
+    // Whoever answers for a minor answers one question, and in words of its own.
+    void check_guardian() {
+        const SlotRule* first = nullptr;
+        for (const SlotRule& slot : document_.slots) {
+            if (!slot.guardian) continue;
+            if (slot.ask != ConsentKind::separate) {
+                error("LINT_GUARDIAN", {"consents", slot.name, "ask"},
+                      "a guardian's consent is a question of its own; use \"separate\"");
+            }
+            if (first != nullptr) {
+                error("LINT_GUARDIAN", {"consents", slot.name, "guardian"},
+                      "\"" + first->name + "\" is the guardian's slot already; keep one");
+            }
+            first = &slot;
         }
     }
 

@@ -63,6 +63,9 @@ CrossBorderRule read_cross_border(FindingSink& sink, const JsonNode& node, std::
     if (in.find("consent") != nullptr) rule.consent = in.required_name("consent");
     rule.mechanism = in.text("mechanism");
     rule.assessment = in.text("assessment");
+    if (const auto people = in.integer("people_per_year", 1, 1'000'000'000)) {
+        rule.people_per_year = static_cast<std::uint32_t>(*people);
+    }
     in.finish();
     return rule;
 }
@@ -126,6 +129,7 @@ SlotRule read_slot(ObjectReader& in, std::string name) {
     rule.names = in.names("names", kRecipientCountMax);
     rule.tells = in.texts("tells", kListCountMax);
     rule.text = in.required_text("text");
+    rule.guardian = in.flag("guardian");
     return rule;
 }
 

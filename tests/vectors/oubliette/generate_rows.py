@@ -224,9 +224,9 @@ def token_cases():
 
 
 def entry_bytes(action, result, transform, minutes, actor, purpose, version, field, pseudonym,
-                failed, request):
+                failed, request, recipient=0):
     out = struct.pack("<BBBBIHHHH", 1, action, result, transform, minutes, actor, purpose, version,
-                      field) + pseudonym + struct.pack("<HH", failed, 0) + request
+                      field) + pseudonym + struct.pack("<HH", failed, recipient) + request
     assert len(out) == 52
     return out
 
@@ -253,8 +253,10 @@ def entry_cases():
         yield {"fixed_key": fixed.hex(), "n": str(n), "pseudonym": pseudonym.hex(),
                "action": fields[0], "result": result, "transform": fields[2],
                "minutes": fields[3], "actor": 2, "purpose": 3, "policy_version": 4, "field": 5,
-               "failed_steps": 1 << 8 if result else 0, "object": request.hex(),
-               "entry": entry_bytes(*fields, pseudonym, 1 << 8 if result else 0, request).hex()}
+               "failed_steps": 1 << 8 if result else 0, "recipient": 258 + n % 3,
+               "object": request.hex(),
+               "entry": entry_bytes(*fields, pseudonym, 1 << 8 if result else 0, request,
+                                    258 + n % 3).hex()}
 
 
 def log_cases():
