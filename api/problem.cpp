@@ -152,6 +152,31 @@ constexpr std::array kRefusalTexts{
                 "Record a consent of the kind that the slot asks for."},
     RefusalText{Refusal::order_required, "A disclosure order is required",
                 "An approved order that covers this request must be live."},
+    RefusalText{Refusal::order_needs_approval, "The order lacks approvals",
+                "Others must approve it, in the roles that the policy names: `oubliette order "
+                "approve`."},
+    RefusalText{Refusal::order_scope, "The order does not cover this",
+                "Open an order that names this person and this field, within the policy's limits."},
+    RefusalText{Refusal::order_expired, "The order has ended",
+                "Open a new order; an order is not extended."},
+    RefusalText{Refusal::same_approver, "The same person has approved already",
+                "Another person, in another role, must approve."},
+    RefusalText{Refusal::needs_second, "A second person is needed",
+                "Your approval is recorded; another person, in another role, must do the same."},
+    RefusalText{Refusal::evidence_required, "Evidence is required",
+                "Send the SHA-256 of the paper, permit or evidence file that the policy asks for."},
+    RefusalText{Refusal::hold_too_wide, "The hold is too wide",
+                "Name only what the policy's rule for this ground lets a hold keep, and for no "
+                "longer."},
+    RefusalText{Refusal::identity_not_proved, "The identity is not proved",
+                "Prove it with POST /v1/requests/{id}/verify until the level of the request's type "
+                "is reached; five wrong tries close the request."},
+    RefusalText{Refusal::proof_not_independent, "The proof is not independent",
+                "The field under correction proves nothing: use another field or method."},
+    RefusalText{Refusal::suppressed, "The person objected to this use",
+                "Do not use this contact for this purpose; other purposes work."},
+    RefusalText{Refusal::fee_or_refuse, "The free requests of this year are used up",
+                "An officer must accept with the fee settled, or refuse with a reason."},
     RefusalText{Refusal::retention_ended, "The retention has ended",
                 "The policy keeps this value no longer for this purpose."},
 };
@@ -183,6 +208,17 @@ unsigned status_of(Refusal refusal) noexcept {
     case Refusal::consent_expired:
     case Refusal::consent_kind:
     case Refusal::order_required:
+    case Refusal::order_needs_approval:
+    case Refusal::order_scope:
+    case Refusal::order_expired:
+    case Refusal::same_approver:
+    case Refusal::needs_second:
+    case Refusal::evidence_required:
+    case Refusal::hold_too_wide:
+    case Refusal::identity_not_proved:
+    case Refusal::proof_not_independent:
+    case Refusal::suppressed:
+    case Refusal::fee_or_refuse:
     case Refusal::retention_ended: return 403;
     case Refusal::not_found: return 404;
     case Refusal::method_not_allowed: return 405;

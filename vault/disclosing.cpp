@@ -26,7 +26,10 @@ std::uint16_t failed_step_bit(Refusal refusal) noexcept {
     case Refusal::consent_missing:
     case Refusal::consent_stale: return step(9);
     case Refusal::consent_expired: return step(10);
-    case Refusal::order_required: return step(11);
+    case Refusal::order_required:
+    case Refusal::order_needs_approval:
+    case Refusal::order_scope:
+    case Refusal::order_expired: return step(11);
     case Refusal::retention_ended: return step(12);
     case Refusal::subject_budget: return step(13);
     case Refusal::malformed:
@@ -54,6 +57,14 @@ std::uint16_t failed_step_bit(Refusal refusal) noexcept {
     case Refusal::idempotency_in_flight:
     case Refusal::method_not_allowed:
     case Refusal::media_type:
+    case Refusal::same_approver:
+    case Refusal::needs_second:
+    case Refusal::evidence_required:
+    case Refusal::hold_too_wide:
+    case Refusal::identity_not_proved:
+    case Refusal::proof_not_independent:
+    case Refusal::suppressed:
+    case Refusal::fee_or_refuse:
     case Refusal::token_kind_unknown: return 0;
     }
     return 0;
@@ -73,6 +84,8 @@ Disclosing::Disclosing(Core& core, const Caller& caller, audit::Action action,
                     "the newest policy of this copy is older than one already published; publish "
                     "the current policy again"};
     }
+    const policy::RecipientRule* const recipient = gate_->recipient_rule(caller.recipient);
+    is_outside_ = recipient != nullptr && recipient->kind != policy::RecipientKind::internal;
     const auto cell = gate_->resolve(caller.recipient, purpose, now_);
     if (!cell) {
         refusal_ = cell.error();
@@ -177,6 +190,10 @@ void Disclosing::note(std::optional<keys::SubjectNumber> subject, std::uint16_t 
     entry.policy_version = gate_->version();
     entry.field = field;
     if (refusal) entry.failed_steps = failed_step_bit(*refusal);
+    const bool shows = action_ == audit::Action::detokenize || action_ == audit::Action::read;
+    if (shows && !refusal && is_outside_) {
+        noted.pending.told = static_cast<std::uint16_t>(caller_.recipient);
+    }
 }
 
 void Disclosing::finish(std::function<void(const Fault*)> done) {

@@ -56,6 +56,7 @@ private:
     Timestamp now_;
     std::shared_ptr<keys::KeyPlane::Gate> ticket_;  // an erasure is not final before this ends
     std::unique_ptr<store::ReadView> view_;
+    bool is_outside_ = false;  // the caller's recipient is another company
     std::optional<Refusal> refusal_;
     policy::CellIndex cell_;
     std::optional<policy::TransformIndex> want_;

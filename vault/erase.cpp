@@ -2,19 +2,13 @@
 #include <set>
 
 #include "vault/audit/proofs.hpp"
-#include "vault/core.hpp"
+#include "vault/erasing.hpp"
+#include "vault/recalls.hpp"
+#include "vault/requests/request_acts.hpp"
 #include "vault/tables.hpp"
 
 namespace oubliette {
 namespace {
-
-// What the committing work found; handed on after the commit.
-struct ErasureWork {
-    std::optional<keys::SubjectNumber> number;
-    std::optional<Refusal> refusal;
-    ErasureAnswer answer;
-    Core::Revoking revoking;
-};
 
 void note(Writing& writing, const Caller& caller, audit::Action action,
           std::optional<keys::SubjectNumber> subject, std::optional<Refusal> refusal,
@@ -112,7 +106,8 @@ void accept(Writing& writing, const Caller& caller, std::string_view subject, Gr
     crypto::random_bytes(revocation.blind);
     crypto::random_bytes(outcome.answer.opening);
     revocation.ground = static_cast<std::uint16_t>(ground);
-    revocation.opening_commitment = commitment_of(outcome.answer.opening, subject);
+    revocation.opening_commitment =
+        outcome.commitment.value_or(commitment_of(outcome.answer.opening, subject));
     outcome.revoking.row.due = writing.now;
     writing.enqueue(outcome.revoking.row);
 
@@ -129,13 +124,7 @@ void accept(Writing& writing, const Caller& caller, std::string_view subject, Gr
     const bool is_field = revocation.scope == keys::RevocationScope::field;
     note(writing, caller, is_field ? audit::Action::delete_field : audit::Action::erase_accepted,
          is_field ? outcome.number : std::nullopt, std::nullopt, row.id);
-    outcome.answer.first = true;
-}
-
-bool may_erase(const policy::Gate& gate, const Caller& caller) {
-    if (caller.has(Role::privacy_officer)) return true;
-    const policy::RecipientRule* const rule = gate.recipient_rule(caller.recipient);
-    return caller.has(Role::app) && rule != nullptr && rule->erase;
+    outcome.answer.first = !outcome.commitment;
 }
 
 void erase_in(Writing& writing, const Caller& caller, std::string_view subject, Ground ground,
@@ -150,13 +139,7 @@ void erase_in(Writing& writing, const Caller& caller, std::string_view subject, 
         outcome.refusal = number.error();
         return;
     }
-    outcome.revoking.subject = *number;
-    outcome.number = *number;
-    writing.mark_erased(*number);
-    outcome.revoking.row.revocation.scope = keys::RevocationScope::subject;
-    outcome.revoking.row.revocation.addresses = {writing.core.people->path_of(*number)};
-    outcome.revoking.index_entries = index_entries_of(writing, *number, subject, std::nullopt);
-    accept(writing, caller, subject, ground, outcome);
+    erase_person(writing, caller, *number, subject, ground, outcome);
 }
 
 struct FieldDeletion {
@@ -230,6 +213,26 @@ void revoke_and_answer(Core& core, const std::shared_ptr<ErasureWork>& outcome,
 }
 
 }  // namespace
+
+bool may_erase(const policy::Gate& gate, const Caller& caller) {
+    if (caller.has(Role::privacy_officer)) return true;
+    const policy::RecipientRule* const rule = gate.recipient_rule(caller.recipient);
+    return caller.has(Role::app) && rule != nullptr && rule->erase;
+}
+
+void erase_person(Writing& writing, const Caller& caller, keys::SubjectNumber number,
+                  std::string_view external_id, Ground ground, ErasureWork& outcome) {
+    outcome.revoking.subject = number;
+    outcome.number = number;
+    outcome.revoking.row.revocation.scope = keys::RevocationScope::subject;
+    outcome.revoking.row.revocation.addresses = {writing.core.people->path_of(number)};
+    outcome.revoking.index_entries = index_entries_of(writing, number, external_id, std::nullopt);
+    accept(writing, caller, external_id, ground, outcome);
+    // While the keys still say who was told.
+    recall_erased(writing, number, outcome.answer.erasure.id);
+    end_requests_of(writing, number, outcome.answer.erasure.id);
+    writing.mark_erased(number);
+}
 
 void Vault::erase(const Caller& caller, std::string_view subject, std::string_view ground,
                   Done<ErasureAnswer> done, std::function<void(const ErasureRow&)> on_final) {

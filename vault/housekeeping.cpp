@@ -3,7 +3,9 @@
 #include <thread>
 
 #include "crypto/patient_memory.hpp"
+#include "vault/campaigns.hpp"
 #include "vault/core.hpp"
+#include "vault/requests/requests.hpp"
 #include "vault/tables.hpp"
 
 // What runs beside requests: the index at start, and the small duties of every second.
@@ -95,7 +97,8 @@ void Core::keep_house() {
         }
         if (stopping_) return;
         try {
-            (void)policies->refresh(now());
+            if (policies->refresh(now())) refresh_campaign_ends(*this);
+            run_due_requests(*this);
             forget_finished();
             if (tick % kStateRecordEvery == 0) write_state_record();
             if (tick % kSupersededEvery == 0) submit_due_superseded();

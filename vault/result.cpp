@@ -50,6 +50,17 @@ std::string_view wire_name(Refusal refusal) noexcept {
     case Refusal::method_not_allowed: return "METHOD_NOT_ALLOWED";
     case Refusal::media_type: return "MEDIA_TYPE";
     case Refusal::token_kind_unknown: return "TOKEN_KIND_UNKNOWN";
+    case Refusal::order_needs_approval: return "ORDER_NEEDS_APPROVAL";
+    case Refusal::order_scope: return "ORDER_SCOPE";
+    case Refusal::order_expired: return "ORDER_EXPIRED";
+    case Refusal::same_approver: return "SAME_APPROVER";
+    case Refusal::needs_second: return "NEEDS_SECOND";
+    case Refusal::evidence_required: return "EVIDENCE_REQUIRED";
+    case Refusal::hold_too_wide: return "HOLD_TOO_WIDE";
+    case Refusal::identity_not_proved: return "IDENTITY_NOT_PROVED";
+    case Refusal::proof_not_independent: return "PROOF_NOT_INDEPENDENT";
+    case Refusal::suppressed: return "SUPPRESSED";
+    case Refusal::fee_or_refuse: return "FEE_OR_REFUSE";
     }
     return "MALFORMED";
 }

@@ -59,6 +59,17 @@ enum class Refusal : std::uint8_t {
     method_not_allowed = 42,
     media_type = 43,
     token_kind_unknown = 44,
+    order_needs_approval = 45,
+    order_scope = 46,
+    order_expired = 47,
+    same_approver = 48,
+    needs_second = 49,
+    evidence_required = 50,
+    hold_too_wide = 51,
+    identity_not_proved = 52,
+    proof_not_independent = 53,
+    suppressed = 54,
+    fee_or_refuse = 55,
 };
 
 // The code on the wire and in the audit log, "CONSENT_MISSING".

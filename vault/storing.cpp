@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "vault/disclosing.hpp"
+#include "vault/suppressions.hpp"
 #include "vault/tables.hpp"
 
 namespace oubliette {
@@ -34,7 +35,11 @@ keys::RequestId random_id() noexcept {
 Storing::Storing(Writing& writing, const Caller& caller, std::string_view purpose)
     : writing_(writing),
       caller_(caller),
-      cell_(writing.gate->resolve(caller.recipient, purpose, writing.now)) {}
+      purpose_(purpose),
+      cell_(writing.gate->resolve(caller.recipient, purpose, writing.now)) {
+    const policy::PurposeRule* const rule = writing.gate->document().find_purpose(purpose);
+    may_be_objected_ = rule != nullptr && rule->objection;
+}
 
 Result<policy::FieldId> Storing::check(std::string_view name, const ValueInput* value) const {
     if (!cell_) return cell_.error();
@@ -51,6 +56,10 @@ Result<policy::FieldId> Storing::check(std::string_view name, const ValueInput* 
         // Only a clock that was set back writes into a day that is over.
         if (end_day && !writing_.core.people->has_day(category, *end_day)) {
             return Refusal::retention_ended;
+        }
+        if (may_be_objected_ &&
+            is_suppressed(writing_.core, writing_.view, purpose_, {type, value->text})) {
+            return Refusal::suppressed;
         }
     }
     return *field;
@@ -104,6 +113,7 @@ std::uint32_t Storing::store_value(people::Person& person, policy::FieldId field
             writing_.index({number, index_fingerprint(value.truth->fingerprint), person.number});
         }
     }
+    suppress_objected(writing_, person, {rule.type, input.text});
     person.state.last_activity = writing_.now.seconds;
     return writing_.core.people->write_value(writing_.view, person, value);
 }
@@ -253,6 +263,7 @@ void record_grant(Writing& writing, people::Person& person, const people::Marker
     person.state.granted.set(slot);
     person.state.seen_version = writing.gate->version();
     person.state.last_activity = writing.now.seconds;
+    lift_contacts(writing, person, slot);
     const std::uint32_t expires = marker.expires.seconds;
     std::uint32_t& earliest = person.state.earliest_expiry;
     if (expires != 0) earliest = earliest == 0 ? expires : std::min(earliest, expires);

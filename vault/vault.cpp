@@ -2,8 +2,14 @@
 
 #include <algorithm>
 
+#include "vault/campaigns.hpp"
 #include "vault/core.hpp"
 #include "vault/day_floor.hpp"
+#include "vault/disclosures.hpp"
+#include "vault/recalls.hpp"
+#include "vault/requests/request_table.hpp"
+#include "vault/requests/requests.hpp"
+#include "vault/suppressions.hpp"
 #include "vault/tables.hpp"
 
 namespace oubliette {
@@ -148,8 +154,36 @@ ReceiptKeys receipt_keys_of(const keys::KeyPlane& plane, const LogPublisher& pub
     return keys;
 }
 
-Vault::Vault(std::unique_ptr<Core> core) : core_(std::move(core)) {}
+struct Vault::Groups {
+    explicit Groups(Core& core)
+        : requests(core), disclosures(core), recalls(core), suppressions(core), campaigns(core) {}
+
+    Requests requests;
+    Disclosures disclosures;
+    Recalls recalls;
+    Suppressions suppressions;
+    Campaigns campaigns;
+};
+
+Vault::Vault(std::unique_ptr<Core> core)
+    : core_(std::move(core)), groups_(std::make_unique<Groups>(*core_)) {}
 Vault::~Vault() = default;
+
+Requests& Vault::requests() const noexcept {
+    return groups_->requests;
+}
+Disclosures& Vault::disclosures() const noexcept {
+    return groups_->disclosures;
+}
+Recalls& Vault::recalls() const noexcept {
+    return groups_->recalls;
+}
+Suppressions& Vault::suppressions() const noexcept {
+    return groups_->suppressions;
+}
+Campaigns& Vault::campaigns() const noexcept {
+    return groups_->campaigns;
+}
 
 std::unique_ptr<Vault> Vault::open(const VaultOptions& options, const keys::SealSecret& seal,
                                    const Clock& clock) {
@@ -215,6 +249,10 @@ VaultStatus Core::status() const {
     status.erasures_waiting = erasures_waiting_;
     status.damaged_rows = damaged_rows_;
     status.tenant = tenant_name;
+    const auto view = store->read();
+    const RequestTable requests{*this};
+    status.answers_overdue = requests.overdue_answers(*view, now());
+    status.recalls_overdue = requests.overdue_recalls(*view, now());
     return status;
 }
 

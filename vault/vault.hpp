@@ -37,7 +37,12 @@
 
 namespace oubliette {
 
+class Campaigns;
 class Core;
+class Disclosures;
+class Recalls;
+class Requests;
+class Suppressions;
 
 // ---- Requests ------------------------------------------------------------------------------
 
@@ -193,7 +198,9 @@ struct VaultStatus {
     std::size_t index_entries = 0;
     std::size_t index_bytes = 0;
     std::size_t erasures_waiting = 0;
-    std::size_t damaged_rows = 0;  // rows that did not open when the index was rebuilt
+    std::size_t damaged_rows = 0;     // rows that did not open when the index was rebuilt
+    std::size_t answers_overdue = 0;  // subject requests
+    std::size_t recalls_overdue = 0;  // without acknowledgement for a week
     std::string tenant;
 };
 
@@ -293,6 +300,13 @@ public:
     void cut_off(const Caller& caller, const CutOff& what, Done<ErasureAnswer> done,
                  std::function<void(const ErasureRow&)> on_final);
 
+    // ---- What people ask of the vault (MISSION 4), in headers of their own.
+    [[nodiscard]] Requests& requests() const noexcept;          // requests/requests.hpp
+    [[nodiscard]] Disclosures& disclosures() const noexcept;    // disclosures.hpp
+    [[nodiscard]] Recalls& recalls() const noexcept;            // recalls.hpp
+    [[nodiscard]] Suppressions& suppressions() const noexcept;  // suppressions.hpp
+    [[nodiscard]] Campaigns& campaigns() const noexcept;        // campaigns.hpp
+
     // ---- Policy.
     [[nodiscard]] std::shared_ptr<const policy::Gate> gate() const;  // in force now
     [[nodiscard]] std::optional<std::string> policy_version(std::uint16_t version) const;
@@ -368,6 +382,7 @@ public:
     // ---- System.
     [[nodiscard]] VaultStatus status() const;
     [[nodiscard]] bool ready() const;
+    [[nodiscard]] Timestamp now() const noexcept;  // what the vault takes for the time
     // A compacted copy of the data plane and its signed manifest (vault/backup.hpp) in `directory`,
     // which must exist and be empty; never a cell.
     void backup_to(const std::filesystem::path& directory);
@@ -375,7 +390,10 @@ public:
 private:
     explicit Vault(std::unique_ptr<Core> core);
 
+    struct Groups;  // the verbs that have headers of their own
+
     std::unique_ptr<Core> core_;
+    std::unique_ptr<Groups> groups_;
 };
 
 }  // namespace oubliette

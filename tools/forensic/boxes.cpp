@@ -56,9 +56,11 @@ Box box_under(RowKind kind) noexcept {
     case RowKind::hot: return {{}, {}, Derivation::subkey, KdfContext::subject, subkey::kHotRow};
     case RowKind::audit_counter:
         return {{}, {}, Derivation::subkey, KdfContext::subject, subkey::kAuditCounter};
+    case RowKind::told: return {{}, {}, Derivation::subkey, KdfContext::subject, subkey::kTold};
     case RowKind::marker: return {{}, {}, Derivation::subkey, KdfContext::item, subkey::kMarker};
     case RowKind::external_id:
         return {{}, {}, Derivation::subkey, KdfContext::item, subkey::kExternalId};
+    case RowKind::request_link:  // has no box
     case RowKind::value: break;
     }
     return {{}, {}, Derivation::value, KdfContext::index, 0};
@@ -71,6 +73,8 @@ RecordType type_of(RowKind kind) noexcept {
     case RowKind::audit_counter: return RecordType::audit_counter;
     case RowKind::marker: return RecordType::marker;
     case RowKind::external_id: return RecordType::external_id;
+    case RowKind::told: return RecordType::told;
+    case RowKind::request_link:
     case RowKind::value: break;
     }
     return RecordType::value;

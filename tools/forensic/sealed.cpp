@@ -15,7 +15,9 @@ Kind kind_of(const RowPlace& place) noexcept {
     case people::RowKind::marker: return Kind::consent;
     case people::RowKind::person:
     case people::RowKind::hot:
-    case people::RowKind::audit_counter: break;
+    case people::RowKind::audit_counter:
+    case people::RowKind::told:
+    case people::RowKind::request_link: break;
     }
     return Kind::person;
 }

@@ -16,6 +16,8 @@
 //            time:u32 (minutes since 2020) | actor:u16 (client number, 0 the vault) | purpose:u16 |
 //            policy version:u16 | field:u16 | pseudonym:16 | failed steps:u16 | 0^2 |
 //            object:16 (a request id, or zero)                                       (52 B)
+//   object of acts on a subject request := its id; of recall and recall_ack := the recall's id
+//   object of campaign_end := slot:u16 | 0^14
 //   object of keeper_enrol, keeper_expel := the keeper's id; of bank_open := bank:u16 | 0^14
 //   pseudonym := BLAKE2b-128(key = K_aud(person), n:u64le), n the person's own counter; zero
 //            without a person. K_aud = subkey 0 of S_fix, context `audit`.
@@ -65,6 +67,20 @@ enum class Action : std::uint8_t {
     cut_off = 28,
     log_origin = 29,
     log_key_rotation = 30,
+    request_open = 43,
+    request_verify = 44,
+    request_accept = 45,
+    request_refuse = 46,
+    request_execute = 47,
+    disclosure_list = 48,
+    request_close = 49,
+    request_package = 50,
+    account_close = 51,
+    account_reopen = 52,
+    campaign_end = 53,
+    suppression = 54,
+    recall = 55,
+    recall_ack = 56,
 };
 
 inline constexpr std::size_t kEntrySize = 52;  // bytes

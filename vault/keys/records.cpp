@@ -65,7 +65,7 @@ crypto::SubKey keeper_subkey(const crypto::Kek& kek, std::uint64_t number) {
 
 bool is_known(RegisterKind kind) noexcept {
     const auto number = static_cast<unsigned>(kind);
-    return number >= 1 && number <= static_cast<unsigned>(RegisterKind::scrub_time);
+    return number >= 1 && number <= static_cast<unsigned>(RegisterKind::campaign_end);
 }
 
 bool is_known(CellClass cell_class) noexcept {

@@ -21,6 +21,8 @@ enum class SystemKind : std::uint8_t {
     pseudonym = 9,     // recipient, kid: `pseudonym` transform of one recipient
     request = 10,      // recipient 0, kid 0: idempotency and request rows
     backup_sign = 11,  // recipient 0, kid: seed that signs backups
+    suppression =
+        13,  // recipient 0, kid 0: contacts of people who objected (vault/suppressions.hpp)
 };
 
 // ---- associated data types (KEYS 5.2, byte 4 of every associated data).
@@ -47,6 +49,9 @@ enum class RecordType : std::uint8_t {
     state_record = 0x17,
     request = 0x18,
     policy = 0x19,
+    subject_request = 0x24,
+    recall = 0x25,
+    told = 0x26,
 };
 
 // ---- subkey numbers per KDF context (crypto/kdf.hpp).
@@ -57,6 +62,7 @@ inline constexpr std::uint64_t kHotRow = 2;
 inline constexpr std::uint64_t kAccessList = 3;
 inline constexpr std::uint64_t kAuditCounter = 4;
 inline constexpr std::uint64_t kHandleList = 5;
+inline constexpr std::uint64_t kTold = 0x26;
 // from S_fix, context `audit`
 inline constexpr std::uint64_t kAuditPseudonym = 0;
 // from an item key, context `item`
@@ -89,8 +95,12 @@ inline constexpr std::uint64_t kSigningSeed = 3;
 inline constexpr std::uint64_t kPseudonym = 4;
 // from leaf(kind request), context `system`
 inline constexpr std::uint64_t kRequestRow = 5;
+inline constexpr std::uint64_t kSubjectRequest = 0x24;
+inline constexpr std::uint64_t kRecall = 0x25;
 // from leaf(kind policy), context `system`
 inline constexpr std::uint64_t kPolicyRow = 6;
+// from leaf(kind suppression), context `system`
+inline constexpr std::uint64_t kSuppression = 0x26;
 }  // namespace subkey
 
 }  // namespace oubliette::keys

@@ -111,6 +111,8 @@ std::optional<RowKind> kind_of(ByteView row_key) noexcept {
     case 0x10: return rest == 6 ? std::optional{RowKind::value} : std::nullopt;
     case 0x11: return rest == 6 ? std::optional{RowKind::marker} : std::nullopt;
     case 0x12: return rest == 4 ? std::optional{RowKind::external_id} : std::nullopt;
+    case 0x23: return rest == 0 ? std::optional{RowKind::told} : std::nullopt;
+    case 0x24: return rest == 16 ? std::optional{RowKind::request_link} : std::nullopt;
     default: return std::nullopt;
     }
 }
@@ -296,6 +298,27 @@ std::optional<std::string_view> decode_external_id(ByteView plaintext) noexcept 
         in.ok() && plaintext.size() == padded_size(1 + id.size()) && is_zero(in.rest());
     if (!is_canonical || id.empty() || id.size() > kExternalIdSizeMax) return std::nullopt;
     return text_of(id);
+}
+
+Bytes encode(const std::vector<ToldField>& told) {
+    Bytes out;
+    ByteWriter writer{out};
+    for (const ToldField& shown : told) writer.le16(shown.recipient).le16(shown.field);
+    return out;
+}
+
+std::optional<std::vector<ToldField>> decode_told(ByteView plaintext) {
+    ByteReader in{plaintext};
+    std::vector<ToldField> told;
+    while (in.ok() && !in.finished()) {
+        ToldField shown;
+        shown.recipient = in.le16();
+        shown.field = in.le16();
+        if (!told.empty() && told.back() >= shown) return std::nullopt;
+        told.push_back(shown);
+    }
+    if (!in.ok()) return std::nullopt;
+    return told;
 }
 
 ByteArray<20> encode(const IndexTruth& truth) noexcept {
