@@ -33,6 +33,8 @@ inline constexpr Layer kLayers[] = {
     {"vault/tokens/", "tokens", "crypto vault/base keys"},
     {"vault/audit/", "audit", "crypto vault/base store tables keys"},
     {"vault/people/", "people", "crypto vault/base store tables keys policy"},
+    {"vault/requests/", "vault",
+     "crypto vault/base store tables keys committer people tokens policy audit"},
     {"vault/", "vault", "crypto vault/base store tables keys committer people tokens policy audit"},
     {"api/", "api",
      "crypto vault/base store tables keys committer people tokens policy audit vault"},
