@@ -277,13 +277,15 @@ class Requests(unittest.TestCase):
         self.assertIn("irrecoverable_after", first.json["receipt"])
         for member in ("proof", "fields", "slot"):
             self.assertNotIn(member, first.json["request"])
-        self.check_receipt(subject, first.json["receipt"], done["r"])
+        self.check_receipt(subject, first.json, done["r"])
         self.assertEqual(len(self.open_recalls()), before + 1)
 
-    def check_receipt(self, subject, receipt, opening):
+    def check_receipt(self, subject, certificate, opening):
         """The opening that was given when it was scheduled fits the receipt of the erasure."""
+        erasure = self.expect(self.get(f"/v1/erasures/{certificate['request']['erasure']}"), 200)
+        self.assertEqual(erasure.json["receipt"], certificate["receipt"])
         file = self.home / "receipt.json"
-        file.write_text(json.dumps({"r": opening, "receipt": receipt}, separators=(",", ":")))
+        file.write_text(json.dumps({**erasure.json, "r": opening}))
         done = PROGRAM.run("receipt", "verify", file, "--external-id", subject)
         self.assertEqual(done.code, 0, done.err + done.out.decode())
 
