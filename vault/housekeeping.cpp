@@ -98,12 +98,12 @@ void Core::keep_house() {
         if (stopping_) return;
         try {
             if (policies->refresh(now())) refresh_campaign_ends(*this);
-            run_due_requests(*this);
             forget_finished();
             if (tick % kStateRecordEvery == 0) write_state_record();
             if (tick % kSupersededEvery == 0) submit_due_superseded();
             look_after_keepers();
             if (tick % kScrubEntryEvery == 0) note_scrub();
+            run_due_requests(*this);
         } catch (const Fault&) {
             // A keeper or the store is in trouble: status says so, and the next round tries again.
         }
@@ -169,9 +169,8 @@ void Core::forget_finished() {
 void Core::submit_due_superseded() {
     std::vector<QueueRow> due;
     std::set<keys::RequestId> submitted;  // only what still waits: the others are done
-    for (QueueRow& row : read_queue(*store->read())) {
-        const bool is_superseded = row.revocation.scope == keys::RevocationScope::superseded;
-        if (!is_superseded || row.due > now()) continue;
+    for (QueueRow& row : read_superseded(*store->read())) {
+        if (row.due > now() || !is_ours(row)) continue;
         submitted.insert(row.revocation.id);
         if (!superseded_submitted_.contains(row.revocation.id)) due.push_back(std::move(row));
     }

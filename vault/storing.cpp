@@ -22,12 +22,6 @@ ByteArray<8> random_nonce() noexcept {
     return nonce;
 }
 
-keys::RequestId random_id() noexcept {
-    keys::RequestId id{};
-    crypto::random_bytes(id);
-    return id;
-}
-
 }  // namespace
 
 // ---- Storing -------------------------------------------------------------------------------
@@ -132,7 +126,7 @@ void Storing::drop_present(people::Person& person, policy::FieldId field,
     writing_.view.remove(Tables::kPeople, key);
     if (writing_.gate->field_rule(field)->supersede == policy::Supersede::keep) return;
     QueueRow row;
-    row.revocation.id = random_id();
+    row.revocation.id = superseded_id(person.number);
     row.revocation.scope = keys::RevocationScope::superseded;
     row.revocation.addresses = {keys::item_path(people.path_of(person.number), present.item)};
     row.due.seconds = (writing_.now.seconds / kSupersededWindow + 1) * kSupersededWindow;

@@ -16,7 +16,7 @@ from .tables import (META, NAME_KINDS, decode_client, decode_expiry, decode_meta
 
 TENANT = 1
 TABLES = {"meta", "people", "names", "policies", "clients", "audit", "erasures", "queue", "expiry",
-          "requests", "tiles"}
+          "requests", "tiles", "subject_requests", "suppressions"}
 FILES = {"vault.json", "store", "tls", "staging"}  # staging: empty but during a backup
 
 # Registers (vault/keys/key_plane.hpp): what they count.
@@ -207,6 +207,8 @@ class Vault:
                 self._try("erasures", self._check_erasure, identity, found)
 
     def _check_queued(self, queued):
+        leaf = self.tree.find(address.system(TENANT, address.REQUEST, 0, 0))
+        check(leaf is None or queued.is_authentic(leaf), "a row of the queue has another tag")
         for where in queued.request.addresses:
             if where.bits <= address.PERSON_BITS:
                 continue

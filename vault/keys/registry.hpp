@@ -101,6 +101,8 @@ inline constexpr std::uint64_t kRecall = 0x25;
 inline constexpr std::uint64_t kPolicyRow = 6;
 // from leaf(kind suppression), context `system`
 inline constexpr std::uint64_t kSuppression = 0x26;
+// from leaf(kind request), context `system`
+inline constexpr std::uint64_t kQueueTag = 7;
 }  // namespace subkey
 
 }  // namespace oubliette::keys

@@ -72,19 +72,26 @@ void run_one(Core& core, const keys::RequestId& id) {
         revoking);
 }
 
+std::vector<keys::RequestId> find_ripe(const Core& core) {
+    std::vector<keys::RequestId> ripe;
+    const auto view = core.store->read();
+    const RequestTable table{core};
+    for (const keys::RequestId& id : table.due(*view, core.now(), kDueAtOnce)) {
+        try {
+            const auto record = table.find(*view, id);
+            if (record && is_ripe(core, *view, *record)) ripe.push_back(id);
+        } catch (const Fault& fault) {
+            // One damaged record must not keep all others waiting; whoever asks for it is told.
+            if (fault.kind() != FaultKind::corrupt) throw;
+        }
+    }
+    return ripe;
+}
+
 }  // namespace
 
 void run_due_requests(Core& core) {
-    std::vector<keys::RequestId> ripe;
-    {
-        const auto view = core.store->read();
-        const RequestTable table{core};
-        for (const keys::RequestId& id : table.due(*view, core.now(), kDueAtOnce)) {
-            const auto record = table.find(*view, id);
-            if (record && is_ripe(core, *view, *record)) ripe.push_back(id);
-        }
-    }
-    for (const keys::RequestId& id : ripe) run_one(core, id);
+    for (const keys::RequestId& id : find_ripe(core)) run_one(core, id);
 }
 
 }  // namespace oubliette
