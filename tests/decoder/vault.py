@@ -21,7 +21,7 @@ FILES = {"vault.json", "store", "tls", "staging"}  # staging: empty but during a
 
 # Registers (vault/keys/key_plane.hpp): what they count.
 PERSON_LEASE, NAME_ID, CLIENT_NUMBER, POLICY_VERSION, NEXT_BANK, TERM = 1, 3, 4, 6, 8, 9
-REGISTERS = range(1, 15)
+REGISTERS = range(1, 16)
 
 # Scopes whose erasures get a receipt.
 RECEIPT_SCOPES = {"subject", "field", "region", "recipient", "bank", "tenant"}
