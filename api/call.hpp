@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -70,6 +71,9 @@ void write_scrub(JsonWriter& json, const keys::ScrubStatus& scrub);
 // Seconds of "Prefer: wait=N" (RFC 7240), at most 60; 5 without one.
 [[nodiscard]] unsigned wait_of(std::string_view prefer) noexcept;
 
+// Runs `work` on a thread of its own, for what takes longer than a loop may wait.
+void run_apart(const CallPtr& call, std::function<void(Call&)> work);
+
 // ---- Handlers, one per operation. They answer through the call.
 void handle_put_subject(const CallPtr& call);
 void handle_tokenize(const CallPtr& call);
@@ -98,6 +102,27 @@ void handle_release_hold(const CallPtr& call);
 void handle_cut_off_recipient(const CallPtr& call);
 void handle_cut_off_region(const CallPtr& call);
 void handle_exit_tenant(const CallPtr& call);
+void handle_open_request(const CallPtr& call);
+void handle_list_requests(const CallPtr& call);
+void handle_get_request(const CallPtr& call);
+void handle_verify_request(const CallPtr& call);
+void handle_accept_request(const CallPtr& call);
+void handle_extend_request(const CallPtr& call);
+void handle_refuse_request(const CallPtr& call);
+void handle_withdraw_request(const CallPtr& call);
+void handle_plan_request(const CallPtr& call);
+void handle_execute_request(const CallPtr& call);
+void handle_request_certificate(const CallPtr& call);
+void handle_request_package(const CallPtr& call);
+void handle_list_disclosures(const CallPtr& call);
+void handle_export_subject(const CallPtr& call);
+void handle_close_account(const CallPtr& call);
+void handle_reopen_account(const CallPtr& call);
+void handle_end_campaign(const CallPtr& call);
+void handle_suppress(const CallPtr& call);
+void handle_list_recalls(const CallPtr& call);
+void handle_recall(const CallPtr& call);
+void handle_acknowledge_recall(const CallPtr& call);
 void handle_get_policy(const CallPtr& call);
 void handle_get_policy_version(const CallPtr& call);
 void handle_lint_policy(const CallPtr& call);

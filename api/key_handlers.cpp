@@ -13,18 +13,6 @@ constexpr std::string_view kRotatable =
     "These keys can be rotated: anchor (every keeper's, with an unchanged tree), bank (new people "
     "get their keys from a fresh seed), audit (the log's signing key).";
 
-void run_apart(const CallPtr& call, std::function<void(Call&)> work) {
-    std::thread{[call, work = std::move(work)] {
-        try {
-            work(*call);
-        } catch (const Fault& fault) {
-            call->fail(fault);
-        } catch (const std::exception&) {
-            call->fail(Fault{FaultKind::storage, "the keepers could not be changed"});
-        }
-    }}.detach();
-}
-
 void refuse_membership(Call& call, keys::MembershipRefusal refusal) {
     call.exchange->respond(
         problem_response(refusal_of(refusal), call.request().request_id, keys::remedy_of(refusal)));
@@ -87,6 +75,18 @@ void rotate_audit_key(const CallPtr& call) {
 }
 
 }  // namespace
+
+void run_apart(const CallPtr& call, std::function<void(Call&)> work) {
+    std::thread{[call, work = std::move(work)] {
+        try {
+            work(*call);
+        } catch (const Fault& fault) {
+            call->fail(fault);
+        } catch (const std::exception&) {
+            call->fail(Fault{FaultKind::storage, "out of memory"});
+        }
+    }}.detach();
+}
 
 void write_scrub(JsonWriter& json, const keys::ScrubStatus& scrub) {
     json.begin_object();

@@ -178,6 +178,15 @@ constexpr std::array kRefusalTexts{
                 "Two people of different roles must approve the assessment of this purpose."},
     RefusalText{Refusal::version_frozen, "A published version never changes",
                 "Publish the change as the next version."},
+    RefusalText{Refusal::identity_not_proved, "The identity is not proved",
+                "Prove it with POST /v1/requests/{id}/verify until the level of the request's type "
+                "is reached; five wrong tries close the request."},
+    RefusalText{Refusal::proof_not_independent, "The proof is not independent",
+                "The field under correction proves nothing: use another field or method."},
+    RefusalText{Refusal::suppressed, "The person objected to this use",
+                "Do not use this contact for this purpose; other purposes work."},
+    RefusalText{Refusal::fee_or_refuse, "The free requests of this year are used up",
+                "An officer must accept with the fee settled, or refuse with a reason."},
     RefusalText{Refusal::retention_ended, "The retention has ended",
                 "The policy keeps this value no longer for this purpose."},
 };
@@ -218,6 +227,10 @@ unsigned status_of(Refusal refusal) noexcept {
     case Refusal::hold_too_wide:
     case Refusal::linkage:
     case Refusal::assessment_blocked:
+    case Refusal::identity_not_proved:
+    case Refusal::proof_not_independent:
+    case Refusal::suppressed:
+    case Refusal::fee_or_refuse:
     case Refusal::retention_ended: return 403;
     case Refusal::not_found: return 404;
     case Refusal::method_not_allowed: return 405;

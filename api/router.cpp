@@ -17,6 +17,10 @@ constexpr Access kOfficerOrOperator{mask_of(Role::privacy_officer, Role::key_ope
 constexpr Access kErasureReaders{mask_of(Role::app, Role::privacy_officer, Role::auditor)};
 constexpr Access kDeciders{
     mask_of(Role::app, Role::privacy_officer, Role::policy_admin, Role::auditor, Role::legal)};
+constexpr Access kOfficer{mask_of(Role::privacy_officer)};
+constexpr Access kOfficerOrAdmin{mask_of(Role::privacy_officer, Role::policy_admin)};
+constexpr Access kOfficerOrAuditor{mask_of(Role::privacy_officer, Role::auditor)};
+constexpr Access kRecallers{mask_of(Role::app, Role::privacy_officer, Role::policy_admin)};
 constexpr Access kExceptionOfficers{
     mask_of(Role::privacy_officer, Role::legal, Role::duty_manager)};
 constexpr Access kExceptionReaders{
@@ -80,6 +84,37 @@ constexpr std::array kRoutes{
           Operation::cut_off_recipient},
     Route{Method::delete_, "/v1/regions/{region}/key", kKeyOperator, Operation::cut_off_region},
     Route{Method::post, "/v1/tenant/exit", kKeyOperator, Operation::exit_tenant},
+    Route{Method::post, "/v1/requests", kAppOrOfficer, Operation::open_request},
+    Route{Method::get, "/v1/requests", kOfficerOrAuditor, Operation::list_requests, {"after"}},
+    Route{Method::get, "/v1/requests/{id}", kErasureReaders, Operation::get_request},
+    Route{Method::post, "/v1/requests/{id}/verify", kAppOrOfficer, Operation::verify_request},
+    Route{Method::post, "/v1/requests/{id}/accept", kOfficer, Operation::accept_request},
+    Route{Method::post, "/v1/requests/{id}/extend", kOfficer, Operation::extend_request},
+    Route{Method::post, "/v1/requests/{id}/refuse", kOfficer, Operation::refuse_request},
+    Route{Method::post, "/v1/requests/{id}/withdraw", kAppOrOfficer, Operation::withdraw_request},
+    Route{Method::get, "/v1/requests/{id}/plan", kOfficer, Operation::plan_request},
+    Route{Method::post, "/v1/requests/{id}/execute", kAppOrOfficer, Operation::execute_request},
+    Route{Method::get, "/v1/requests/{id}/certificate", kErasureReaders,
+          Operation::request_certificate},
+    Route{Method::get, "/v1/requests/{id}/package", kOfficer, Operation::request_package},
+    Route{Method::get,
+          "/v1/subjects/{subject}/disclosures",
+          kOfficer,
+          Operation::list_disclosures,
+          {"from", "count"}},
+    Route{Method::get,
+          "/v1/subjects/{subject}/export",
+          kOfficer,
+          Operation::export_subject,
+          {"request"}},
+    Route{Method::post, "/v1/subjects/{subject}/close", kAppOrOfficer, Operation::close_account},
+    Route{Method::post, "/v1/subjects/{subject}/reopen", kAppOrOfficer, Operation::reopen_account},
+    Route{Method::post, "/v1/campaigns/{slot}/end", kOfficerOrAdmin, Operation::end_campaign},
+    Route{Method::post, "/v1/suppressions", kAppOrOfficer, Operation::suppress},
+    Route{Method::get, "/v1/recipients/{recipient}/recalls", kRecallers, Operation::list_recalls},
+    Route{Method::post, "/v1/recipients/{recipient}/recall", kOfficerOrAdmin, Operation::recall},
+    Route{Method::post, "/v1/recipients/{recipient}/ack", kRecallers,
+          Operation::acknowledge_recall},
     Route{Method::get, "/v1/policy", kOpen, Operation::get_policy},
     Route{Method::get, "/v1/policy/versions", kOpen, Operation::list_policy_versions},
     Route{Method::get, "/v1/policy/versions/{version}", kOpen, Operation::get_policy_version},
@@ -313,6 +348,27 @@ std::string_view name_of(Operation operation) noexcept {
     case Operation::cut_off_recipient: return "cut_off_recipient";
     case Operation::cut_off_region: return "cut_off_region";
     case Operation::exit_tenant: return "exit_tenant";
+    case Operation::open_request: return "open_request";
+    case Operation::list_requests: return "list_requests";
+    case Operation::get_request: return "get_request";
+    case Operation::verify_request: return "verify_request";
+    case Operation::accept_request: return "accept_request";
+    case Operation::extend_request: return "extend_request";
+    case Operation::refuse_request: return "refuse_request";
+    case Operation::withdraw_request: return "withdraw_request";
+    case Operation::plan_request: return "plan_request";
+    case Operation::execute_request: return "execute_request";
+    case Operation::request_certificate: return "request_certificate";
+    case Operation::request_package: return "request_package";
+    case Operation::list_disclosures: return "list_disclosures";
+    case Operation::export_subject: return "export_subject";
+    case Operation::close_account: return "close_account";
+    case Operation::reopen_account: return "reopen_account";
+    case Operation::end_campaign: return "end_campaign";
+    case Operation::suppress: return "suppress";
+    case Operation::list_recalls: return "list_recalls";
+    case Operation::recall: return "recall";
+    case Operation::acknowledge_recall: return "acknowledge_recall";
     case Operation::get_policy: return "get_policy";
     case Operation::get_policy_version: return "get_policy_version";
     case Operation::lint_policy: return "lint_policy";

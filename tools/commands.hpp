@@ -39,6 +39,7 @@ void add_receipt(CLI::App& program, Run& chosen);
 void add_recipient(CLI::App& program, Run& chosen);
 void add_region(CLI::App& program, Run& chosen);
 void add_report(CLI::App& program, Run& chosen);
+void add_request(CLI::App& program, Run& chosen);
 void add_restore(CLI::App& program, Run& chosen);
 void add_retention(CLI::App& program, Run& chosen);
 void add_rotate(CLI::App& program, Run& chosen);

@@ -42,6 +42,7 @@ void add_verbs(CLI::App& program, Run& chosen) {
     add_receipt(program, chosen);
     add_recipient(program, chosen);
     add_region(program, chosen);
+    add_request(program, chosen);
     add_retention(program, chosen);
     add_tenant(program, chosen);
     // To try it.

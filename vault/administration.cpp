@@ -1,4 +1,5 @@
 #include "vault/backup_signature.hpp"
+#include "vault/campaigns.hpp"
 #include "vault/core.hpp"
 #include "vault/held_values.hpp"
 #include "vault/tables.hpp"
@@ -79,7 +80,10 @@ void Vault::publish_policy(const Caller& caller, std::string_view json, Done<Pub
     core_->submit_raw(work, [this, outcome, done = std::move(done)](const Fault* fault) {
         if (fault != nullptr) return done(outcome->answer, fault);
         try {
-            if (outcome->gate) core_->policies->adopt(outcome->gate, core_->now());
+            if (outcome->gate) {
+                core_->policies->adopt(outcome->gate, core_->now());
+                refresh_campaign_ends(*core_);
+            }
         } catch (const Fault&) {
             // It is stored and in force; the housekeeping raises the keepers' floor later.
         }
@@ -176,6 +180,10 @@ std::vector<ClientRow> Vault::list_clients() const {
 
 VaultStatus Vault::status() const {
     return core_->status();
+}
+
+Timestamp Vault::now() const noexcept {
+    return core_->now();
 }
 
 bool Vault::ready() const {

@@ -9,6 +9,8 @@ using keys::NodeState;
 
 constexpr std::size_t kAuditNumbersMax = 1'048'576;  // people whose next number is known, 40 B each
 
+constexpr std::size_t kToldKnownMax = 1'048'576;  // 40 B each
+
 }  // namespace
 
 std::unique_ptr<store::ReadView> Core::read_for_disclosure() const {
@@ -95,6 +97,23 @@ void Core::append_as(store::WriteView& view, PendingEntry& pending, const crypto
     const auto number = key != nullptr ? take_audit_number(view, *pending.subject) : std::nullopt;
     if (number) pending.entry.pseudonym = audit::pseudonym_of(*key, *number);
     log_->append(pending.entry);
+    if (pending.told == 0 || !number) return;
+    remember_told(view, *pending.subject, {pending.told, pending.entry.field});
+}
+
+// Whoever got data must be told when it has to go, and nobody can look through the whole log then.
+void Core::remember_told(store::WriteView& view, keys::SubjectNumber subject,
+                         people::ToldField shown) {
+    constexpr unsigned kBits = 14;  // of a recipient; and of a field that is kept in memory
+    const bool fits = shown.field >> kBits == 0;
+    const std::uint64_t known =
+        subject.local << 2 * kBits | std::uint64_t{shown.recipient} << kBits | shown.field;
+    if (fits && told_known_.contains(known)) return;
+    crypto::Seed fixed;
+    if (plane->fixed_key(tenant, subject, fixed) != NodeState::whole) return;
+    people->add_told(view, subject, fixed, shown);
+    if (told_known_.size() >= kToldKnownMax) told_known_.clear();
+    if (fits) told_known_.insert(known);
 }
 
 }  // namespace oubliette

@@ -1,5 +1,7 @@
 #include "vault/disclosing.hpp"
+#include "vault/recalls.hpp"
 #include "vault/storing.hpp"
+#include "vault/suppressions.hpp"
 #include "vault/tables.hpp"
 
 namespace oubliette {
@@ -35,8 +37,8 @@ std::vector<keys::Path> marker_paths(Writing& writing, const people::Person& per
     for (const auto& stored : people.markers(writing.view, person.number, slot)) {
         if (stored.alive) paths.push_back(keys::item_path(person_path, stored.item));
     }
-    if (writing.gate->objection_slots().has(slot)) {
-        const auto marker = static_cast<unsigned>(slot);
+    const auto marker = static_cast<unsigned>(slot);
+    if (marker >= keys::kMarkerNotPaused || writing.gate->objection_slots().has(slot)) {
         const auto state =
             writing.core.plane->implicit_marker(people.tenant(), person.number, marker);
         if (state == keys::NodeState::whole) {
@@ -98,21 +100,7 @@ Result<ConsentRecord> withdraw(Writing& writing, const Caller& caller, std::stri
     if (!slot) return Refusal::slot_unknown;
     auto person = writing.find_person(subject);
     if (!person) return person.error();
-    QueueRow row;
-    row.revocation.addresses = marker_paths(writing, *person, *slot);
-    if (!row.revocation.addresses.empty()) {
-        crypto::random_bytes(row.revocation.id);
-        crypto::random_bytes(row.revocation.blind);
-        row.revocation.scope = keys::RevocationScope::consent;
-        row.due = writing.now;
-        writing.enqueue(row);
-        revocation = std::move(row);
-    }
-    remove_marker_rows(writing, person->number, *slot);
-    person->state.granted = writing.gate->live_grants(person->state);
-    person->state.granted.clear(*slot);
-    person->state.seen_version = writing.gate->version();
-    person->changed = true;
+    revocation = withdraw_slot(writing, *person, *slot, {});
     writing.core.people->save(writing.view, *person);
     note(writing, caller, audit::Action::consent_withdraw, consent.slot, person->number,
          std::nullopt);
@@ -122,17 +110,44 @@ Result<ConsentRecord> withdraw(Writing& writing, const Caller& caller, std::stri
     return record;
 }
 
-std::vector<ConsentRecord> records_of(const Core& core, const policy::Gate& gate,
-                                      const store::ReadView& view, keys::SubjectNumber number,
-                                      Timestamp now) {
+}  // namespace
+
+std::optional<QueueRow> destroy_markers(Writing& writing, const people::Person& person,
+                                        policy::SlotId slot) {
+    QueueRow row;
+    row.revocation.addresses = marker_paths(writing, person, slot);
+    remove_marker_rows(writing, person.number, slot);
+    if (row.revocation.addresses.empty()) return std::nullopt;
+    crypto::random_bytes(row.revocation.id);
+    crypto::random_bytes(row.revocation.blind);
+    row.revocation.scope = keys::RevocationScope::consent;
+    row.due = writing.now;
+    writing.enqueue(row);
+    return row;
+}
+
+std::optional<QueueRow> withdraw_slot(Writing& writing, people::Person& person, policy::SlotId slot,
+                                      const keys::RequestId& cause) {
+    auto revocation = destroy_markers(writing, person, slot);
+    person.state.granted = writing.gate->live_grants(person.state);
+    person.state.granted.clear(slot);
+    person.state.seen_version = writing.gate->version();
+    person.changed = true;
+    recall_withdrawn(writing, person, slot, cause);
+    suppress_contacts(writing, person.number, slot);
+    return revocation;
+}
+
+std::vector<ConsentRecord> consent_records(const Core& core, const policy::Gate& gate,
+                                           const store::ReadView& view, keys::SubjectNumber number,
+                                           Timestamp now) {
     std::vector<ConsentRecord> records;
     for (const auto& stored : core.people->markers(view, number, std::nullopt)) {
-        if (stored.alive) records.push_back(record_of(gate, stored.marker, now));
+        const bool is_consent = stored.marker.slot < keys::kMarkerNotPaused;
+        if (stored.alive && is_consent) records.push_back(record_of(gate, stored.marker, now));
     }
     return records;
 }
-
-}  // namespace
 
 std::string_view name_of(ConsentState state) noexcept {
     switch (state) {
@@ -193,7 +208,7 @@ void Vault::list_consents(const Caller& caller, std::string_view subject,
         const auto number = core_->find_number(*view, subject);
         if (number) {
             entry.subject = *number;
-            answer = records_of(*core_, *gate, *view, *number, now);
+            answer = consent_records(*core_, *gate, *view, *number, now);
         } else {
             answer = number.error();
         }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "crypto/kdf.hpp"
+#include "vault/campaigns.hpp"
 #include "vault/exception_table.hpp"
 #include "vault/holds.hpp"
 #include "vault/orders.hpp"
@@ -127,13 +128,14 @@ void Core::start(const VaultOptions& options) {
         standing.load(*view);
         exports.load(*view);
     }
+    refresh_campaign_ends(*this);
     rebuild_index(options.index_threads);
     scrub_noted_ = plane->status().scrub.finished;
     write_state_record();  // the log's head is signed before anybody asks for it
     receipts_->start();
-    house_ = std::thread([this] { keep_house(); });
     retention = std::make_unique<Retention>(*this);
     retention->start();
+    house_ = std::thread([this] { keep_house(); });
 }
 
 void Core::stop() noexcept {
@@ -384,6 +386,7 @@ void Core::end_group(bool is_committed) {
     if (!is_committed) {
         log_->begin();
         audit_numbers_.clear();  // reservations of the lost attempt are not on disk
+        told_known_.clear();
         group_ = {};
         return;
     }

@@ -7,6 +7,7 @@
 #include <set>
 #include <thread>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "vault/audit/audit_log.hpp"
 #include "vault/backup.hpp"
@@ -36,6 +37,8 @@ namespace oubliette {
 struct PendingEntry {
     audit::Entry entry;
     std::optional<keys::SubjectNumber> subject;
+    // A recipient outside the company that is shown the entry's field; 0 = none.
+    std::uint16_t told = 0;
 };
 
 // An entry of a disclosure. The reader derived the person's keys anyway, so it brings the one for
@@ -68,6 +71,11 @@ class ExceptionTable;
 class Holds;
 class Orders;
 class Retention;
+
+// The consents that a person gave, live or not. Throws Fault{corrupt}.
+[[nodiscard]] std::vector<ConsentRecord> consent_records(const Core& core, const policy::Gate& gate,
+                                                         const store::ReadView& view,
+                                                         keys::SubjectNumber number, Timestamp now);
 
 // One work inside the committer's transaction. Lives on the committer's thread.
 struct Writing {
@@ -253,6 +261,8 @@ private:
     // The person's next audit number; nullopt when the person's keys are dead.
     [[nodiscard]] std::optional<std::uint64_t> take_audit_number(store::WriteView& view,
                                                                  keys::SubjectNumber subject);
+    void remember_told(store::WriteView& view, keys::SubjectNumber subject,
+                       people::ToldField shown);
     void finish_group(store::WriteView& view);
     void end_group(bool is_committed);
     [[nodiscard]] keys::SubjectNumber next_number();
@@ -281,6 +291,7 @@ private:
     Group group_;
     // Next number of a person; a multiple of kAuditReserve: none is reserved.
     std::unordered_map<std::uint64_t, std::uint64_t> audit_numbers_;
+    std::unordered_set<std::uint64_t> told_known_;    // what is in people's rows already
     std::optional<PseudonymKey> last_pseudonym_key_;  // of this transaction
     std::uint64_t next_number_ = 0;
     std::uint64_t lease_end_ = 0;

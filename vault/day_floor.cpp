@@ -41,6 +41,14 @@ std::uint64_t DayFloor::minutes() const {
     return minutes_before_ + static_cast<std::uint64_t>(std::max<std::int64_t>(here.count(), 0));
 }
 
+bool DayFloor::has_passed(Timestamp from, std::uint64_t minutes_from, Timestamp until) const {
+    if (clock_.now() < until) return false;
+    if (value() > until.day()) return true;
+    constexpr std::uint64_t kDay = 86'400;  // s
+    const std::uint64_t time = until.seconds - std::min(from.seconds, until.seconds);
+    return minutes() >= minutes_from + time * kMinutesPerDay / kDay;
+}
+
 void DayFloor::raise(std::uint64_t day) {
     const std::uint64_t now = minutes();
     plane_.raise_registers({{key_of(keys::RegisterKind::day_floor, 0), day},

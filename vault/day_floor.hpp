@@ -37,6 +37,14 @@ public:
     // Where the clock alone would put it.
     [[nodiscard]] std::uint16_t target() const noexcept;
 
+    // Minutes that processes of this vault ran, as of now.
+    [[nodiscard]] std::uint64_t minutes_awake() const { return minutes(); }
+    // True if a time that began at `from`, when minutes_awake() was `minutes_from`, has come to its
+    // end at `until`: by the clock, and by uptime (20 hours a day) or by the floor. So no clock
+    // that jumps ahead ends it early.
+    [[nodiscard]] bool has_passed(Timestamp from, std::uint64_t minutes_from,
+                                  Timestamp until) const;
+
     // Raises it by a day if the clock and the uptime permit. True if it rose.
     // Throws Fault{storage} when no keeper can be written; then it has not risen.
     bool advance();

@@ -31,6 +31,8 @@ Disclosing::Disclosing(Core& core, const Caller& caller, audit::Action action,
                     "the current policy again"};
     }
     purpose_ = gate_->find_purpose(purpose);
+    const policy::RecipientRule* const recipient = gate_->recipient_rule(caller.recipient);
+    is_outside_ = recipient != nullptr && recipient->kind != policy::RecipientKind::internal;
     const auto cell = gate_->resolve(caller.recipient, purpose, now_);
     const bool has_cell = cell || cell.error() == Refusal::agreement_expired;
     if (has_cell && core.standing.is_suspended(caller.recipient)) {
@@ -246,6 +248,10 @@ void Disclosing::note(std::optional<keys::SubjectNumber> subject, std::uint16_t 
         noted.passage = std::move(passage_);
     }
     passage_.reset();
+    const bool shows = action_ == audit::Action::detokenize || action_ == audit::Action::read;
+    if (shows && !refusal && is_outside_) {
+        noted.pending.told = static_cast<std::uint16_t>(caller_.recipient);
+    }
 }
 
 void Disclosing::finish(std::function<void(const Fault*)> done) {

@@ -77,6 +77,7 @@ private:
     std::unique_ptr<store::ReadView> view_;
     std::string_view purpose_name_;  // as asked
     std::optional<policy::PurposeId> purpose_;
+    bool is_outside_ = false;  // the caller's recipient is another company
     std::optional<Refusal> refusal_;
     policy::CellIndex cell_;
     std::uint16_t failed_steps_ = 0;  // of the item under way

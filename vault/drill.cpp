@@ -46,7 +46,9 @@ std::optional<Path> path_of(const Path& person, const Row& row) {
     switch (row.kind) {
     case RowKind::person:
     case RowKind::hot:
-    case RowKind::audit_counter: return keys::fixed_path(person);
+    case RowKind::audit_counter:
+    case RowKind::told:
+    case RowKind::request_link: return keys::fixed_path(person);
     case RowKind::external_id:
     case RowKind::order_link:
     case RowKind::hold_link:
@@ -205,7 +207,9 @@ private:
             } else if (row.kind == RowKind::hot) {
                 has_hot = people::open_hot_row(fixed, owner, row.value).has_value();
             } else if (row.kind == RowKind::audit_counter) {
-                is_whole = people::open_audit_counter(fixed, owner, row.value).has_value();
+                is_whole &= people::open_audit_counter(fixed, owner, row.value).has_value();
+            } else if (row.kind == RowKind::told) {
+                is_whole &= people::open_told_row(fixed, owner, row.value).has_value();
             } else if (row.kind == RowKind::external_id) {
                 const Derived key = key_at(person, keys::item_path(person_of(person), 0));
                 if (key.state != NodeState::whole) continue;

@@ -43,8 +43,11 @@ private:
         state_.reset();
         std::optional<crypto::SubKey> unused;
         const auto state = people_.load_state(view_, gate_, number, unused);
-        if (state) state_ = *state;
-        return state_.has_value();
+        if (!state) return false;
+        state_ = *state;
+        // While the account can be reopened nothing dies of its closing.
+        if ((state_->flags & policy::SubjectState::kClosing) != 0) state_->account_closed = 0;
+        return true;
     }
 
     bool is_held(keys::SubjectNumber number, const people::Header& header) const {

@@ -3,22 +3,14 @@
 
 #include "vault/audit/proofs.hpp"
 #include "vault/erasing.hpp"
-#include "vault/held_values.hpp"
 #include "vault/people/links.hpp"
+#include "vault/recalls.hpp"
 #include "vault/receipt.hpp"
+#include "vault/requests/request_acts.hpp"
 #include "vault/tables.hpp"
 
 namespace oubliette {
 namespace {
-
-// What the committing work found; handed on after the commit.
-struct ErasureWork {
-    std::optional<keys::SubjectNumber> number;
-    std::optional<Refusal> refusal;
-    ErasureAnswer answer;
-    KeptValues kept;  // by legal holds
-    Core::Revoking revoking;
-};
 
 void note(Writing& writing, const Caller& caller, audit::Action action,
           std::optional<keys::SubjectNumber> subject, std::optional<Refusal> refusal,
@@ -89,7 +81,8 @@ void accept(Writing& writing, const Caller& caller, std::string_view subject, Gr
     crypto::random_bytes(revocation.blind);
     crypto::random_bytes(outcome.answer.opening);
     revocation.ground = static_cast<std::uint16_t>(ground);
-    revocation.opening_commitment = commitment_of(outcome.answer.opening, subject);
+    revocation.opening_commitment =
+        outcome.commitment.value_or(commitment_of(outcome.answer.opening, subject));
     outcome.revoking.row.due = writing.now;
     writing.enqueue(outcome.revoking.row);
 
@@ -102,13 +95,7 @@ void accept(Writing& writing, const Caller& caller, std::string_view subject, Gr
     const bool is_field = revocation.scope == keys::RevocationScope::field;
     note(writing, caller, is_field ? audit::Action::delete_field : audit::Action::erase_accepted,
          is_field ? outcome.number : std::nullopt, std::nullopt, row.id);
-    outcome.answer.first = true;
-}
-
-bool may_erase(const policy::Gate& gate, const Caller& caller) {
-    if (caller.has(Role::privacy_officer)) return true;
-    const policy::RecipientRule* const rule = gate.recipient_rule(caller.recipient);
-    return caller.has(Role::app) && rule != nullptr && rule->erase;
+    outcome.answer.first = !outcome.commitment;
 }
 
 void erase_whole(Writing& writing, keys::SubjectNumber number, std::string_view subject,
@@ -142,24 +129,7 @@ void erase_in(Writing& writing, const Caller& caller, std::string_view subject, 
         outcome.refusal = number.error();
         return;
     }
-    outcome.number = *number;
-    const people::Links links{*writing.core.plane, writing.core.tenant};
-    if (const auto waiting = links.waiting_erasure(writing.view, *number)) {
-        // Asked for twice: the one that waits is the answer.
-        const auto row = read_erasure(writing.view, *waiting);
-        if (!row) throw Fault{FaultKind::corrupt, "an erasure's row is missing"};
-        outcome.answer.erasure = *row;
-        return;
-    }
-    outcome.revoking.row.revocation.scope = keys::RevocationScope::subject;
-    outcome.kept = find_kept(writing, *number);
-    if (outcome.kept.items.empty()) {
-        erase_whole(writing, *number, subject, outcome);
-    } else {
-        erase_around_holds(writing, *number, outcome);
-    }
-    writing.mark_erased(*number);
-    accept(writing, caller, subject, ground, outcome);
+    erase_person(writing, caller, *number, subject, ground, outcome);
 }
 
 struct FieldDeletion {
@@ -232,7 +202,7 @@ void revoke_and_answer(Core& core, const std::shared_ptr<ErasureWork>& outcome,
                        const Done<ErasureAnswer>& done,
                        std::function<void(const ErasureRow&)> on_final) {
     const ErasureRow& row = outcome->answer.erasure;
-    if (!outcome->answer.first) {
+    if (outcome->revoking.row.revocation.addresses.empty()) {
         // Nothing new: it was accepted before, and is as final as it can be, or soon.
         done(outcome->answer, nullptr);
         if (on_final && has_receipt(row)) on_final(row);
@@ -244,6 +214,37 @@ void revoke_and_answer(Core& core, const std::shared_ptr<ErasureWork>& outcome,
 }
 
 }  // namespace
+
+bool may_erase(const policy::Gate& gate, const Caller& caller) {
+    if (caller.has(Role::privacy_officer)) return true;
+    const policy::RecipientRule* const rule = gate.recipient_rule(caller.recipient);
+    return caller.has(Role::app) && rule != nullptr && rule->erase;
+}
+
+void erase_person(Writing& writing, const Caller& caller, keys::SubjectNumber number,
+                  std::string_view external_id, Ground ground, ErasureWork& outcome) {
+    outcome.number = number;
+    const people::Links links{*writing.core.plane, writing.core.tenant};
+    if (const auto waiting = links.waiting_erasure(writing.view, number)) {
+        // Asked for twice: the one that waits is the answer.
+        const auto row = read_erasure(writing.view, *waiting);
+        if (!row) throw Fault{FaultKind::corrupt, "an erasure's row is missing"};
+        outcome.answer.erasure = *row;
+        return;
+    }
+    outcome.revoking.row.revocation.scope = keys::RevocationScope::subject;
+    outcome.kept = find_kept(writing, number);
+    if (outcome.kept.items.empty()) {
+        erase_whole(writing, number, external_id, outcome);
+    } else {
+        erase_around_holds(writing, number, outcome);
+    }
+    accept(writing, caller, external_id, ground, outcome);
+    // While the keys still say who was told.
+    recall_erased(writing, number, outcome.answer.erasure.id);
+    end_requests_of(writing, number, outcome.answer.erasure.id);
+    writing.mark_erased(number);
+}
 
 void Vault::erase(const Caller& caller, std::string_view subject, std::string_view ground,
                   Done<ErasureAnswer> done, std::function<void(const ErasureRow&)> on_final) {

@@ -3,10 +3,12 @@
 #include <thread>
 
 #include "crypto/patient_memory.hpp"
+#include "vault/campaigns.hpp"
 #include "vault/core.hpp"
 #include "vault/exception_table.hpp"
 #include "vault/holds.hpp"
 #include "vault/orders.hpp"
+#include "vault/requests/requests.hpp"
 #include "vault/tables.hpp"
 
 // What runs beside requests: the index at start, and the small duties of every second.
@@ -99,13 +101,14 @@ void Core::keep_house() {
         }
         if (stopping_) return;
         try {
-            (void)policies->refresh(now());
+            if (policies->refresh(now())) refresh_campaign_ends(*this);
             forget_finished();
             if (tick % kStateRecordEvery == 0) write_state_record();
             if (tick % kSupersededEvery == 0) submit_due_superseded();
             look_after_keepers();
             if (tick % kExceptionsEvery == 0) end_exceptions();
             if (tick % kScrubEntryEvery == 0) note_scrub();
+            run_due_requests(*this);
         } catch (const Fault&) {
             // A keeper or the store is in trouble: status says so, and the next round tries again.
         }

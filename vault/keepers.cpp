@@ -77,6 +77,14 @@ std::vector<std::string> warnings_of(const VaultStatus& status) {
     const std::vector<keys::KeeperStatus>& keepers = status.plane.keepers;
     const auto active =
         std::ranges::count(keepers, keys::KeeperState::active, &keys::KeeperStatus::state);
+    if (status.answers_overdue > 0) {
+        warnings.emplace_back(
+            "a subject request was not answered in time: see `oubliette request "
+            "list`");
+    }
+    if (status.recalls_overdue > 0) {
+        warnings.emplace_back("a recipient did not acknowledge a recall for seven days");
+    }
     if (active < 2) {
         warnings.emplace_back(
             "there is one keeper only: if its disk dies, every key is gone; enrol another");

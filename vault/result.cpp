@@ -61,6 +61,10 @@ std::string_view wire_name(Refusal refusal) noexcept {
     case Refusal::export_limit: return "EXPORT_LIMIT";
     case Refusal::assessment_blocked: return "ASSESSMENT_BLOCKED";
     case Refusal::version_frozen: return "VERSION_FROZEN";
+    case Refusal::identity_not_proved: return "IDENTITY_NOT_PROVED";
+    case Refusal::proof_not_independent: return "PROOF_NOT_INDEPENDENT";
+    case Refusal::suppressed: return "SUPPRESSED";
+    case Refusal::fee_or_refuse: return "FEE_OR_REFUSE";
     }
     return "MALFORMED";
 }

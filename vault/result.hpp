@@ -70,6 +70,10 @@ enum class Refusal : std::uint8_t {
     export_limit = 59,
     assessment_blocked = 60,
     version_frozen = 61,
+    identity_not_proved = 52,
+    proof_not_independent = 53,
+    suppressed = 54,
+    fee_or_refuse = 55,
 };
 
 // The code on the wire and in the audit log, "CONSENT_MISSING".

@@ -41,6 +41,7 @@ public:
     void run(const RetentionRequest& request, Done<RetentionReport> done);
 
     [[nodiscard]] std::uint16_t day_floor() const { return floor_.value(); }
+    [[nodiscard]] const DayFloor& floor() const noexcept { return floor_; }
 
 private:
     struct Waiting {

@@ -6,6 +6,7 @@
 #include "vault/disclosing.hpp"
 #include "vault/held_values.hpp"
 #include "vault/people/links.hpp"
+#include "vault/suppressions.hpp"
 #include "vault/tables.hpp"
 
 namespace oubliette {
@@ -31,12 +32,15 @@ Storing::Storing(Writing& writing, const Caller& caller, std::string_view purpos
     : writing_(writing),
       caller_(caller),
       purpose_(writing.gate->find_purpose(purpose)),
+      purpose_name_(purpose),
       cell_(writing.gate->resolve(caller.recipient, purpose, writing.now)) {
     // Step 4, by an operator: before the end of an agreement, after steps 2 and 3.
     const bool has_cell = cell_ || cell_.error() == Refusal::agreement_expired;
     if (has_cell && writing.core.standing.is_suspended(caller.recipient)) {
         cell_ = Refusal::recipient_suspended;
     }
+    const policy::PurposeRule* const rule = writing.gate->document().find_purpose(purpose);
+    may_be_objected_ = rule != nullptr && rule->objection;
 }
 
 Result<policy::FieldId> Storing::check(std::string_view name, const ValueInput* value) const {
@@ -55,6 +59,10 @@ Result<policy::FieldId> Storing::check(std::string_view name, const ValueInput* 
         // Only a clock that was set back writes into a day that is over.
         if (end_day && !writing_.core.people->has_day(category, *end_day)) {
             return Refusal::retention_ended;
+        }
+        if (may_be_objected_ &&
+            is_suppressed(writing_.core, writing_.view, purpose_name_, {type, value->text})) {
+            return Refusal::suppressed;
         }
     }
     return *field;
@@ -109,6 +117,7 @@ std::uint32_t Storing::store_value(people::Person& person, policy::FieldId field
             writing_.index({number, index_fingerprint(value.truth->fingerprint), person.number});
         }
     }
+    suppress_objected(writing_, person, {rule.type, input.text});
     person.state.last_activity = writing_.now.seconds;
     return writing_.core.people->write_value(writing_.view, person, value);
 }
@@ -277,6 +286,7 @@ void record_grant(Writing& writing, people::Person& person, const people::Marker
     person.state.granted.set(slot);
     person.state.seen_version = writing.gate->version();
     person.state.last_activity = writing.now.seconds;
+    lift_contacts(writing, person, slot);
     const std::uint32_t expires = marker.expires.seconds;
     std::uint32_t& earliest = person.state.earliest_expiry;
     if (expires != 0) earliest = earliest == 0 ? expires : std::min(earliest, expires);

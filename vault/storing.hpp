@@ -14,7 +14,8 @@ public:
 
     // Steps 2-6 and the value's own rules, before any person is looked at. `value` may be null.
     // Refuses: purpose and field refusals, field_unknown, value_invalid, retention_ended (the day
-    // on which it would end is destroyed: the clock is wrong).
+    // on which it would end is destroyed: the clock is wrong), suppressed (promotion to a contact
+    // whose person objected).
     [[nodiscard]] Result<policy::FieldId> check(std::string_view field,
                                                 const ValueInput* value) const;
     // Steps 8-10 for this person. Refuses also: storage_full, wrong_state (the key of the person's
@@ -44,7 +45,9 @@ private:
     Writing& writing_;
     Caller caller_;
     std::optional<policy::PurposeId> purpose_;
+    std::string_view purpose_name_;  // as asked
     Result<policy::CellIndex> cell_;
+    bool may_be_objected_ = false;  // the purpose is promotion: suppressions count
 };
 
 // Makes tokens of one recipient.
@@ -84,5 +87,16 @@ private:
 
 // Records a grant; a repeated one changes nothing.
 void record_grant(Writing& writing, people::Person& person, const people::Marker& marker);
+
+// Withdraws a slot: its markers die, recipients are recalled, contacts are suppressed where it was
+// promotion. `cause` is the subject request, or zero. The caller saves the person, and after the
+// commit revokes what is returned (nothing: nothing was granted).
+[[nodiscard]] std::optional<QueueRow> withdraw_slot(Writing& writing, people::Person& person,
+                                                    policy::SlotId slot,
+                                                    const keys::RequestId& cause);
+// Only the markers, also those of slots 126 (not paused) and 127 (not restricted).
+[[nodiscard]] std::optional<QueueRow> destroy_markers(Writing& writing,
+                                                      const people::Person& person,
+                                                      policy::SlotId slot);
 
 }  // namespace oubliette

@@ -22,11 +22,14 @@ struct Tables {
     static constexpr store::TableId kRequests{9};     // idempotency key hash:32 -> boxed answer
     static constexpr store::TableId kTiles{10};       // level:u8 | n:u64be -> tile, audit/tiles.hpp
     static constexpr store::TableId kExceptions{11};  // kind:u8 | id:16, exception_table.hpp
-    static constexpr store::TableId kCounters{12};    // kind:u8 | rest, export_counter.hpp, standing.hpp
+    static constexpr store::TableId kCounters{12};    // kind:u8 | rest, export_counter.hpp
+    static constexpr store::TableId kSubjectRequests{13};  // requests/request_table.hpp
+    static constexpr store::TableId kSuppressions{14};     // suppressions.hpp
 
     [[nodiscard]] static std::vector<std::string> names() {
-        return {"meta",     "people", "names",  "policies", "clients", "audit",
-                "erasures", "queue",  "expiry", "requests", "tiles",   "exceptions", "counters"};
+        return {"meta",    "people",     "names",    "policies",         "clients",
+                "audit",   "erasures",   "queue",    "expiry",           "requests",
+                "tiles",   "exceptions", "counters", "subject_requests", "suppressions"};
     }
 };
 

@@ -2,10 +2,16 @@
 
 #include <algorithm>
 
+#include "vault/campaigns.hpp"
 #include "vault/core.hpp"
 #include "vault/day_floor.hpp"
 #include "vault/orders.hpp"
 #include "vault/decisions.hpp"
+#include "vault/disclosures.hpp"
+#include "vault/recalls.hpp"
+#include "vault/requests/request_table.hpp"
+#include "vault/requests/requests.hpp"
+#include "vault/suppressions.hpp"
 #include "vault/tables.hpp"
 
 namespace oubliette {
@@ -150,9 +156,46 @@ ReceiptKeys receipt_keys_of(const keys::KeyPlane& plane, const LogPublisher& pub
     return keys;
 }
 
+struct Vault::Groups {
+    explicit Groups(Core& core)
+        : decisions(core),
+          requests(core),
+          disclosures(core),
+          recalls(core),
+          suppressions(core),
+          campaigns(core) {}
+
+    Decisions decisions;
+    Requests requests;
+    Disclosures disclosures;
+    Recalls recalls;
+    Suppressions suppressions;
+    Campaigns campaigns;
+};
+
 Vault::Vault(std::unique_ptr<Core> core)
-    : core_(std::move(core)), decisions_(std::make_unique<Decisions>(*core_)) {}
+    : core_(std::move(core)), groups_(std::make_unique<Groups>(*core_)) {}
 Vault::~Vault() = default;
+
+Decisions& Vault::decisions() const noexcept {
+    return groups_->decisions;
+}
+
+Requests& Vault::requests() const noexcept {
+    return groups_->requests;
+}
+Disclosures& Vault::disclosures() const noexcept {
+    return groups_->disclosures;
+}
+Recalls& Vault::recalls() const noexcept {
+    return groups_->recalls;
+}
+Suppressions& Vault::suppressions() const noexcept {
+    return groups_->suppressions;
+}
+Campaigns& Vault::campaigns() const noexcept {
+    return groups_->campaigns;
+}
 
 std::unique_ptr<Vault> Vault::open(const VaultOptions& options, const keys::SealSecret& seal,
                                    const Clock& clock) {
@@ -227,6 +270,10 @@ VaultStatus Core::status() const {
     status.damaged_rows = damaged_rows_;
     status.tenant = tenant_name;
     status.overdue_notices = orders->overdue_count();
+    const auto view = store->read();
+    const RequestTable requests{*this};
+    status.answers_overdue = requests.overdue_answers(*view, now());
+    status.recalls_overdue = requests.overdue_recalls(*view, now());
     return status;
 }
 

@@ -38,12 +38,17 @@
 
 namespace oubliette {
 
+class Campaigns;
 class Core;
 class Holds;
 class Orders;
 class Decisions;
 class Standing;
 struct PolicyVersion;
+class Disclosures;
+class Recalls;
+class Requests;
+class Suppressions;
 
 // ---- Requests ------------------------------------------------------------------------------
 
@@ -214,6 +219,8 @@ struct VaultStatus {
     std::size_t erasures_waiting = 0;
     std::size_t damaged_rows = 0;     // rows that did not open when the index was rebuilt
     std::size_t overdue_notices = 0;  // people who should have been told of an order
+    std::size_t answers_overdue = 0;  // subject requests
+    std::size_t recalls_overdue = 0;  // without acknowledgement for a week
     std::string tenant;
 };
 
@@ -321,8 +328,15 @@ public:
     [[nodiscard]] Orders& orders();
 
     // Decisions explained and replayed; what stands against recipients and purposes.
-    [[nodiscard]] Decisions& decisions() noexcept { return *decisions_; }
+    [[nodiscard]] Decisions& decisions() const noexcept;
     [[nodiscard]] Standing& standing() noexcept;
+
+    // ---- What people ask of the vault (MISSION 4), in headers of their own.
+    [[nodiscard]] Requests& requests() const noexcept;          // requests/requests.hpp
+    [[nodiscard]] Disclosures& disclosures() const noexcept;    // disclosures.hpp
+    [[nodiscard]] Recalls& recalls() const noexcept;            // recalls.hpp
+    [[nodiscard]] Suppressions& suppressions() const noexcept;  // suppressions.hpp
+    [[nodiscard]] Campaigns& campaigns() const noexcept;        // campaigns.hpp
 
     // ---- Policy.
     [[nodiscard]] std::shared_ptr<const policy::Gate> gate() const;   // in force now
@@ -400,6 +414,7 @@ public:
     // ---- System.
     [[nodiscard]] VaultStatus status() const;
     [[nodiscard]] bool ready() const;
+    [[nodiscard]] Timestamp now() const noexcept;  // what the vault takes for the time
     // A compacted copy of the data plane and its signed manifest (vault/backup.hpp) in `directory`,
     // which must exist and be empty; never a cell. Returns the held values that it has at their new
     // place.
@@ -410,8 +425,10 @@ public:
 private:
     explicit Vault(std::unique_ptr<Core> core);
 
+    struct Groups;  // the verbs that have headers of their own
+
     std::unique_ptr<Core> core_;
-    std::unique_ptr<Decisions> decisions_;
+    std::unique_ptr<Groups> groups_;
 };
 
 }  // namespace oubliette

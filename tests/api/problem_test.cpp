@@ -12,7 +12,7 @@ using namespace oubliette::api;
 
 namespace {
 
-constexpr unsigned kRefusalLast = 44;
+constexpr unsigned kRefusalLast = 55;
 
 std::string body_of(const Response& response) {
     return std::string{oubliette::text_of(response.body.expose())};

@@ -10,8 +10,9 @@ from .reading import Reader, check
 PERSON, HOT, AUDIT_COUNTER, VALUE_ROW, MARKER, EXTERNAL_ID = 0x01, 0x02, 0x03, 0x10, 0x11, 0x12
 ORDER_LINK, HOLD_LINK, NOTE = 0x20, 0x21, 0x22
 WAITING_ERASURE, HELD_DAY, PUBLIC_SOURCE = b"\x00", b"\x01", b"\x02"  # notes
+TOLD, REQUEST_LINK = 0x23, 0x24
 RECORD_TYPES = {PERSON: 0x03, HOT: 0x04, AUDIT_COUNTER: 0x0C, VALUE_ROW: 0x01, MARKER: 0x05,
-                EXTERNAL_ID: 0x0B, ORDER_LINK: 0x21, HOLD_LINK: 0x21}
+                EXTERNAL_ID: 0x0B, ORDER_LINK: 0x21, HOLD_LINK: 0x21, TOLD: 0x26}
 INDEX_TRUTH = 0x02
 HEADER = 12
 TRUTH_BOX = box_size(20, VALUE)
@@ -103,8 +104,10 @@ def decode_key(key):
         check(place.rest in (WAITING_ERASURE, HELD_DAY, PUBLIC_SOURCE), "people: unknown note")
         if place.rest != WAITING_ERASURE:
             place = place._replace(field=reader.be16(), item=reader.be32())
+    elif place.kind == REQUEST_LINK:
+        reader.take(16)
     else:
-        check(place.kind in (PERSON, HOT, AUDIT_COUNTER), "people: a row of unknown kind")
+        check(place.kind in (PERSON, HOT, AUDIT_COUNTER, TOLD), "people: a row of unknown kind")
     reader.end()
     return place
 
@@ -141,6 +144,9 @@ class Opener:
     def open(self, key, row):
         """(place, record), or (place, Dead)."""
         place = decode_key(key)
+        if place.kind == REQUEST_LINK:
+            check(not row, "people: a request's link with a value")
+            return place, None
         what = f"people: person {place.local}, kind {place.kind:#04x}"
         header, fields, body = split_header(row, what)
         if place.kind == NOTE and place.rest == HELD_DAY:
@@ -178,14 +184,14 @@ class Opener:
             context, dead = "oblitem1", Dead("item")
         else:
             seed = self.tree.find(address.fixed(place.person()))
-            number = {PERSON: 1, HOT: 2, AUDIT_COUNTER: 4}[place.kind]
+            number = {PERSON: 1, HOT: 2, AUDIT_COUNTER: 4, TOLD: 0x26}[place.kind]
             context, dead = "oblsubj1", Dead("person")
         if seed is None:
             return dead
         plain = open_box(subkey(seed, context, number), VALUE, body,
                          place.bound(RECORD_TYPES[place.kind], header), what)
         decode = {PERSON: _person_row, HOT: _hot_row, AUDIT_COUNTER: _counter, MARKER: _marker,
-                  EXTERNAL_ID: _external_id}[place.kind]
+                  TOLD: _told, EXTERNAL_ID: _external_id}[place.kind]
         return decode(plain, what)
 
     def _value(self, place, header, fields, body, what):
@@ -246,6 +252,15 @@ def _counter(plain, what):
     reserved = reader.u64()
     reader.end()
     return reserved
+
+
+def _told(plain, what):
+    reader = Reader(plain, what)
+    told = []
+    while reader.at < len(plain):
+        told.append((reader.u16(), reader.u16()))
+    check(told == sorted(set(told)), f"{what}: recipients out of order")
+    return told
 
 
 def _marker(plain, what):

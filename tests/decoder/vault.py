@@ -17,12 +17,12 @@ from .tables import (META, NAME_KINDS, decode_client, decode_expiry, decode_meta
 
 TENANT = 1
 TABLES = {"meta", "people", "names", "policies", "clients", "audit", "erasures", "queue", "expiry",
-          "requests", "tiles", "exceptions"}
+          "requests", "tiles", "exceptions", "counters", "subject_requests", "suppressions"}
 FILES = {"vault.json", "store", "tls", "staging"}  # staging: empty but during a backup
 
 # Registers (vault/keys/key_plane.hpp): what they count.
 PERSON_LEASE, NAME_ID, CLIENT_NUMBER, POLICY_VERSION, NEXT_BANK, TERM = 1, 3, 4, 6, 8, 9
-REGISTERS = range(1, 15)
+REGISTERS = range(1, 16)
 
 SUBJECT_SCOPE = 1
 # Scopes whose erasures get a receipt.

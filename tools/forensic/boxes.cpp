@@ -74,6 +74,7 @@ Box box_under(RowKind kind, ByteView key) noexcept {
     case RowKind::hot: return {{}, {}, Derivation::subkey, KdfContext::subject, subkey::kHotRow};
     case RowKind::audit_counter:
         return {{}, {}, Derivation::subkey, KdfContext::subject, subkey::kAuditCounter};
+    case RowKind::told: return {{}, {}, Derivation::subkey, KdfContext::subject, subkey::kTold};
     case RowKind::marker: return {{}, {}, Derivation::subkey, KdfContext::item, subkey::kMarker};
     case RowKind::external_id:
         return {{}, {}, Derivation::subkey, KdfContext::item, subkey::kExternalId};
@@ -86,6 +87,7 @@ Box box_under(RowKind kind, ByteView key) noexcept {
                 Derivation::subkey,
                 KdfContext::item,
                 is_source_note(key) ? subkey::kPublicSource : subkey::kWaitingErasure};
+    case RowKind::request_link:  // has no box
     case RowKind::value: break;
     }
     return {{}, {}, Derivation::value, KdfContext::index, 0};
@@ -102,6 +104,8 @@ RecordType type_of(RowKind kind, ByteView key) noexcept {
     case RowKind::hold_link: return RecordType::exception_link;
     case RowKind::exception_note:
         return is_source_note(key) ? RecordType::public_source : RecordType::waiting_erasure;
+    case RowKind::told: return RecordType::told;
+    case RowKind::request_link:
     case RowKind::value: break;
     }
     return RecordType::value;

@@ -18,6 +18,8 @@ Kind kind_of(const RowPlace& place) noexcept {
     case people::RowKind::order_link:
     case people::RowKind::hold_link:
     case people::RowKind::exception_note:
+    case people::RowKind::told:
+    case people::RowKind::request_link:
     case people::RowKind::audit_counter: break;
     }
     return Kind::person;

@@ -127,6 +127,20 @@ std::string_view name_of(Action action) noexcept {
     case Action::assessment_approve: return "assessment_approve";
     case Action::export_alarm: return "export_alarm";
     case Action::replay: return "replay";
+    case Action::request_open: return "request_open";
+    case Action::request_verify: return "request_verify";
+    case Action::request_accept: return "request_accept";
+    case Action::request_refuse: return "request_refuse";
+    case Action::request_execute: return "request_execute";
+    case Action::disclosure_list: return "disclosure_list";
+    case Action::request_close: return "request_close";
+    case Action::request_package: return "request_package";
+    case Action::account_close: return "account_close";
+    case Action::account_reopen: return "account_reopen";
+    case Action::campaign_end: return "campaign_end";
+    case Action::suppression: return "suppression";
+    case Action::recall: return "recall";
+    case Action::recall_ack: return "recall_ack";
     }
     return {};
 }

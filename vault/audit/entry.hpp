@@ -14,12 +14,12 @@
 //
 //   entry := format:u8 = 1 | action:u8 | result:u8 (0 allowed, else a Refusal) | transform:u8 |
 //            time:u32 (minutes since 2020) | actor:u16 (client number, 0 the vault) | purpose:u16 |
-//            policy version:u16 | field:u16 | pseudonym:16 | failed steps:u16 | 0^2 |
-//            object:16 (a request id, or zero)                                       (52 B)
-//   object of acts on an order or a hold, and of what was read under an order := its id
 //            policy version:u16 | field:u16 | pseudonym:16 | failed steps:u16 |
 //            recipient:u16 (of whoever asked, 0 nobody) | object:16 (a request id, or zero)
 //                                                                                    (52 B)
+//   object of acts on an order or a hold, and of what was read under an order := its id
+//   object of acts on a subject request := its id; of recall and recall_ack := the recall's id
+//   object of campaign_end := slot:u16 | 0^14
 //   object of keeper_enrol, keeper_expel := the keeper's id; of bank_open := bank:u16 | 0^14
 //   pseudonym := BLAKE2b-128(key = K_aud(person), n:u64le), n the person's own counter; zero
 //            without a person. K_aud = subkey 0 of S_fix, context `audit`.
@@ -29,8 +29,8 @@
 //            Steps 12 and 13 need the value and stand alone.
 //   field of consent_grant and consent_withdraw := number of the slot + 1
 //   object of recipient_suspend, recipient_resume := recipient:u16 | 0^14
-//   object of assessment_* := purpose:u16 | 0^14; of export_alarm := recipient:u16 | year:u16 |
-//   0^12 object of policy_publish := first 16 B of the version's link (vault/policies.hpp)
+//   object of assessment_* := purpose:u16 | 0^14; of export_alarm := recipient:u16 | year:u16 | 0^12
+//   object of policy_publish := first 16 B of the version's link (vault/policies.hpp)
 //
 // Entries of the log about itself have no person and use the 32 bytes of pseudonym and object:
 //   log_origin:       lost size:u64 | generation:u32 | 0^4 | first 16 B of the lost root
@@ -84,6 +84,20 @@ enum class Action : std::uint8_t {
     hold_release = 37,
     hold_lapse = 38,
     erasure_resumed = 39,
+    request_open = 43,
+    request_verify = 44,
+    request_accept = 45,
+    request_refuse = 46,
+    request_execute = 47,
+    disclosure_list = 48,
+    request_close = 49,
+    request_package = 50,
+    account_close = 51,
+    account_reopen = 52,
+    campaign_end = 53,
+    suppression = 54,
+    recall = 55,
+    recall_ack = 56,
     recipient_suspend = 57,
     recipient_resume = 58,
     assessment_record = 59,

@@ -23,6 +23,8 @@ enum class SystemKind : std::uint8_t {
     backup_sign = 11,  // recipient 0, kid: seed that signs backups
     exception = 12,    // 0, 0: rows of orders and holds; from recipient 1 on one leaf for each of
                        // them, dead when it was ended (vault/exception_table.hpp)
+    suppression =
+        13,  // recipient 0, kid 0: contacts of people who objected (vault/suppressions.hpp)
 };
 
 // ---- associated data types (KEYS 5.2, byte 4 of every associated data).
@@ -53,6 +55,9 @@ enum class RecordType : std::uint8_t {
     exception_link = 0x21,
     waiting_erasure = 0x22,
     public_source = 0x23,
+    subject_request = 0x24,
+    recall = 0x25,
+    told = 0x26,
 };
 
 // ---- subkey numbers per KDF context (crypto/kdf.hpp).
@@ -63,6 +68,7 @@ inline constexpr std::uint64_t kHotRow = 2;
 inline constexpr std::uint64_t kAccessList = 3;
 inline constexpr std::uint64_t kAuditCounter = 4;
 inline constexpr std::uint64_t kHandleList = 5;
+inline constexpr std::uint64_t kTold = 0x26;
 // from S_fix, context `audit`
 inline constexpr std::uint64_t kAuditPseudonym = 0;
 // from an item key, context `item`
@@ -99,8 +105,12 @@ inline constexpr std::uint64_t kSigningSeed = 3;
 inline constexpr std::uint64_t kPseudonym = 4;
 // from leaf(kind request), context `system`
 inline constexpr std::uint64_t kRequestRow = 5;
+inline constexpr std::uint64_t kSubjectRequest = 0x24;
+inline constexpr std::uint64_t kRecall = 0x25;
 // from leaf(kind policy), context `system`
 inline constexpr std::uint64_t kPolicyRow = 6;
+// from leaf(kind suppression), context `system`
+inline constexpr std::uint64_t kSuppression = 0x26;
 // from leaf(kind request), context `system`
 inline constexpr std::uint64_t kQueueTag = 7;
 // from leaf(kind exception, 0, 0), context `system`

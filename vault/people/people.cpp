@@ -66,8 +66,17 @@ SubjectState People::open_state(const store::ReadView& view, const policy::Gate&
                                 ByteView row) const {
     const auto state = open_hot_row(fixed, {tenant_, number}, row);
     if (!state) corrupt("a person's hot row does not authenticate");
-    if (Header::decode(row)->generation == generation_) return *state;
-    return rebuilt_state(view, gate, number, *state);
+    const bool is_current = Header::decode(row)->generation == generation_;
+    SubjectState current = is_current ? *state : rebuilt_state(view, gate, number, *state);
+    const CampaignEnds* const ends = campaign_ends_.load(std::memory_order_acquire);
+    if (ends != nullptr) current.campaign_ended = ends->end_for(current.granted).seconds;
+    return current;
+}
+
+void People::set_campaign_ends(std::unique_ptr<const CampaignEnds> ends) {
+    const std::scoped_lock lock{campaign_ends_mutex_};
+    campaign_ends_.store(ends.get(), std::memory_order_release);
+    all_campaign_ends_.push_back(std::move(ends));
 }
 
 crypto::SubKey People::pseudonym_key(const crypto::Seed& fixed) noexcept {
@@ -117,7 +126,14 @@ SubjectState People::rebuilt_state(const store::ReadView& view, const policy::Ga
     state.granted = {};
     state.earliest_expiry = 0;
     state.seen_version = gate.version();
+    state.flags &= static_cast<std::uint8_t>(~(SubjectState::kPaused | SubjectState::kRestricted));
+    bool was_resumed = false;
+    bool was_unrestricted = false;
     for (const StoredMarker& stored : markers(view, number, std::nullopt)) {
+        if (stored.alive && stored.marker.slot == keys::kMarkerNotPaused) was_resumed = true;
+        if (stored.alive && stored.marker.slot == keys::kMarkerNotRestricted) {
+            was_unrestricted = true;
+        }
         const auto slot = static_cast<SlotId>(stored.marker.slot);
         const policy::SlotRule* const rule = gate.slot_rule(slot);
         // A grant older than the slot's present meaning is stale: as good as none.
@@ -136,8 +152,10 @@ SubjectState People::rebuilt_state(const store::ReadView& view, const policy::Ga
         if (found == NodeState::corrupt) corrupt("a person's marker cannot be derived");
         return found == NodeState::dead;
     };
-    if (is_dead(keys::kMarkerNotPaused)) state.flags |= SubjectState::kPaused;
-    if (is_dead(keys::kMarkerNotRestricted)) state.flags |= SubjectState::kRestricted;
+    if (is_dead(keys::kMarkerNotPaused) && !was_resumed) state.flags |= SubjectState::kPaused;
+    if (is_dead(keys::kMarkerNotRestricted) && !was_unrestricted) {
+        state.flags |= SubjectState::kRestricted;
+    }
     return state;
 }
 
@@ -418,26 +436,6 @@ bool People::remove_rows(store::WriteView& view, SubjectNumber from, SubjectNumb
     view.use_reserve();
     for (const Bytes& key : keys) view.remove(Tables::kPeople, key);
     return keys.size() < count_max;
-}
-
-std::uint64_t People::reserve_audit_numbers(store::WriteView& view, SubjectNumber number,
-                                            const crypto::Seed& fixed) const {
-    const auto key =
-        crypto::derive_subkey(fixed.expose(), KdfContext::subject, keys::subkey::kAuditCounter);
-    const RecordPlace place{RecordType::audit_counter, tenant_, number, 0, 0};
-    const RowKey at = row_key(tenant_, number, RowKind::audit_counter);
-    std::uint64_t reserved = 0;
-    if (const auto row = view.get(Tables::kPeople, at)) {
-        const auto counter = open_audit_counter(fixed, {tenant_, number}, *row);
-        if (!counter) corrupt("an audit counter does not authenticate");
-        reserved = *counter;
-    }
-    Bytes next;
-    ByteWriter{next}.le64(reserved + kAuditReserve);
-    Header header;
-    header.generation = generation_;
-    view.put(Tables::kPeople, at, seal_record(key, header, place, next));
-    return reserved;
 }
 
 }  // namespace oubliette::people

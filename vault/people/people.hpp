@@ -1,10 +1,14 @@
 #pragma once
 
+#include <atomic>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <vector>
 
 #include "vault/keys/key_plane.hpp"
 #include "vault/keys/leaf_cache.hpp"
+#include "vault/people/campaign_ends.hpp"
 #include "vault/people/rows.hpp"
 #include "vault/store/store.hpp"
 
@@ -130,13 +134,23 @@ public:
     [[nodiscard]] std::uint64_t reserve_audit_numbers(store::WriteView& view, SubjectNumber number,
                                                       const crypto::Seed& fixed) const;
 
+    // Who outside the company was shown which field.
+    [[nodiscard]] std::vector<ToldField> told(const store::ReadView& view, SubjectNumber number,
+                                              const crypto::Seed& fixed) const;
+    void add_told(store::WriteView& view, SubjectNumber number, const crypto::Seed& fixed,
+                  ToldField shown) const;
+    // S_fix. Refuses: erased. Throws Fault{corrupt}.
+    [[nodiscard]] Result<crypto::Seed> fixed_key(SubjectNumber number) const;
+
+    // From the next row on that is read, people have these ends of campaigns. Thread-safe; seldom.
+    void set_campaign_ends(std::unique_ptr<const CampaignEnds> ends);
+
     [[nodiscard]] keys::Path path_of(SubjectNumber number) const noexcept {
         return keys::person_path(tenant_, number);
     }
     [[nodiscard]] TenantId tenant() const noexcept { return tenant_; }
 
 private:
-    [[nodiscard]] Result<crypto::Seed> fixed_key(SubjectNumber number) const;
     [[nodiscard]] policy::SubjectState open_state(const store::ReadView& view,
                                                   const policy::Gate& gate, SubjectNumber number,
                                                   const crypto::Seed& fixed, ByteView row) const;
@@ -152,6 +166,10 @@ private:
     keys::LeafCache& leaves_;
     TenantId tenant_;
     std::uint16_t generation_;
+    // The newest; readers may still use the older ones, of which there are few.
+    std::atomic<const CampaignEnds*> campaign_ends_{nullptr};
+    std::mutex campaign_ends_mutex_;
+    std::vector<std::unique_ptr<const CampaignEnds>> all_campaign_ends_;
 };
 
 }  // namespace oubliette::people

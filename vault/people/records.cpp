@@ -115,6 +115,8 @@ std::optional<RowKind> kind_of(ByteView row_key) noexcept {
     case 0x21: return rest == 16 ? std::optional{RowKind::hold_link} : std::nullopt;
     case 0x22:
         return rest == 1 || rest == 7 ? std::optional{RowKind::exception_note} : std::nullopt;
+    case 0x23: return rest == 0 ? std::optional{RowKind::told} : std::nullopt;
+    case 0x24: return rest == 16 ? std::optional{RowKind::request_link} : std::nullopt;
     default: return std::nullopt;
     }
 }
@@ -300,6 +302,27 @@ std::optional<std::string_view> decode_external_id(ByteView plaintext) noexcept 
         in.ok() && plaintext.size() == padded_size(1 + id.size()) && is_zero(in.rest());
     if (!is_canonical || id.empty() || id.size() > kExternalIdSizeMax) return std::nullopt;
     return text_of(id);
+}
+
+Bytes encode(const std::vector<ToldField>& told) {
+    Bytes out;
+    ByteWriter writer{out};
+    for (const ToldField& shown : told) writer.le16(shown.recipient).le16(shown.field);
+    return out;
+}
+
+std::optional<std::vector<ToldField>> decode_told(ByteView plaintext) {
+    ByteReader in{plaintext};
+    std::vector<ToldField> told;
+    while (in.ok() && !in.finished()) {
+        ToldField shown;
+        shown.recipient = in.le16();
+        shown.field = in.le16();
+        if (!told.empty() && told.back() >= shown) return std::nullopt;
+        told.push_back(shown);
+    }
+    if (!in.ok()) return std::nullopt;
+    return told;
 }
 
 ByteArray<20> encode(const IndexTruth& truth) noexcept {

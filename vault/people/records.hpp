@@ -1,7 +1,9 @@
 #pragma once
 
+#include <compare>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "crypto/box.hpp"
 #include "crypto/byte_io.hpp"
@@ -23,6 +25,8 @@
 //     kind 0x11 consent marker: slot:u16be | item:u32be
 //     kind 0x12 external id: item:u32be (always item 0: a hold that kills S_fix still finds it)
 //     kind 0x20, 0x21, 0x22: orders, holds and what they need to remember (people/links.hpp)
+//     kind 0x23 recipients told, no rest
+//     kind 0x24 subject request: request id:16, without a value (requests/request_table.hpp)
 //   header := format:u8 | suite:u8 = 1 | schema:u16 | retention class:u16 | day:u16 | region:u16 |
 //             generation:u16                                                       (12 B, in clear)
 //     format 1; a value row with an index-truth box has format 2. schema = field or slot number.
@@ -43,9 +47,11 @@
 //   marker := slot:u16 | version:u16 | kind:u8 | told:u8 | 0^2 | granted:u32 | expires:u32 |
 //             evidence:32                                                                 (48 B)
 //   external id := size:u8 | bytes | 0-padding to a multiple of 16
+//   recipients told := n x (recipient:u16 | field:u16), ascending: who outside the company was
+//             shown what, so that they can be told when it must go
 //
-// Boxes of the person, hot and audit rows are under subkeys of S_fix; of values under K_val; of
-// markers and external ids under a subkey of their item key.
+// Boxes of the person, hot, audit and told rows are under subkeys of S_fix; of values under K_val;
+// of markers and external ids under a subkey of their item key.
 
 namespace oubliette::people {
 
@@ -62,6 +68,8 @@ enum class RowKind : std::uint8_t {
     order_link = 0x20,
     hold_link = 0x21,
     exception_note = 0x22,
+    told = 0x23,
+    request_link = 0x24,
 };
 
 inline constexpr std::size_t kHeaderSize = 12;  // bytes
@@ -168,6 +176,16 @@ struct Marker {
 [[nodiscard]] crypto::SecretBytes encode_external_id(std::string_view id);
 [[nodiscard]] std::optional<std::string_view> decode_external_id(ByteView plaintext) noexcept;
 inline constexpr std::size_t kExternalIdSizeMax = 128;  // bytes
+
+// A field that a recipient outside the company was shown.
+struct ToldField {
+    std::uint16_t recipient = 0;
+    std::uint16_t field = 0;
+    friend auto operator<=>(const ToldField&, const ToldField&) = default;
+};
+// REQUIRES: ascending, each once.
+[[nodiscard]] Bytes encode(const std::vector<ToldField>& told);
+[[nodiscard]] std::optional<std::vector<ToldField>> decode_told(ByteView plaintext);
 
 struct IndexTruth {
     ByteArray<16> fingerprint{};

@@ -61,6 +61,15 @@ std::optional<std::uint64_t> open_audit_counter(const crypto::Seed& fixed, const
     return ByteReader{plaintext.bytes}.le64();
 }
 
+std::optional<std::vector<ToldField>> open_told_row(const crypto::Seed& fixed, const Owner& owner,
+                                                    ByteView row) {
+    const auto key =
+        crypto::derive_subkey(fixed.expose(), KdfContext::subject, keys::subkey::kTold);
+    const auto plaintext =
+        open_record(key, {RecordType::told, owner.tenant, owner.number, 0, 0}, row);
+    return plaintext ? decode_told(plaintext->expose()) : std::nullopt;
+}
+
 // ---- Under an item key -----------------------------------------------------------------------
 
 std::optional<Marker> open_marker_row(const crypto::ItemKey& key, const Owner& owner,

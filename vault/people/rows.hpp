@@ -34,6 +34,10 @@ struct OpenedValue {
 [[nodiscard]] std::optional<std::uint64_t> open_audit_counter(const crypto::Seed& fixed,
                                                               const Owner& owner, ByteView row);
 
+// Who was shown what.
+[[nodiscard]] std::optional<std::vector<ToldField>> open_told_row(const crypto::Seed& fixed,
+                                                                  const Owner& owner, ByteView row);
+
 // ---- Under an item key.
 [[nodiscard]] std::optional<Marker> open_marker_row(const crypto::ItemKey& key, const Owner& owner,
                                                     const FieldItem& place, ByteView row);

@@ -59,6 +59,7 @@ struct SubjectState {
     static constexpr std::uint8_t kPaused = 1;
     static constexpr std::uint8_t kRestricted = 2;
     static constexpr std::uint8_t kMinor = 4;
+    static constexpr std::uint8_t kClosing = 8;  // account closed, and can still be reopened
     static constexpr std::uint8_t kHeld = 0x80;  // a legal hold may cover something of theirs
 };
 

@@ -18,7 +18,7 @@ HERE = pathlib.Path(__file__).parent
 TENANT = 1
 TYPES = {
     "value": 1, "index_truth": 2, "person_row": 3, "hot_row": 4, "marker": 5, "client": 10,
-    "external_id": 11, "audit_counter": 12,
+    "external_id": 11, "audit_counter": 12, "told": 0x26,
 }
 
 
@@ -161,6 +161,7 @@ def row_cases():
         ("person_row", 1, struct.pack("<III4x", 49, 10, 47)),
         ("hot_row", 2, struct.pack("<QQHHB3xIIII24x", 5, 0, 3, 2, 1, 9, 8, 7, 6)),
         ("audit_counter", 4, struct.pack("<Q", 128)),
+        ("told", 0x26, struct.pack("<HHHH", 2, 9, 7, 1)),
     ):
         key = kdf(fixed, b"oblsubj1", subkey)
         yield {"type": TYPES[kind], "person_seed": person.hex(), "key_of": "fixed",
