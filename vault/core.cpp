@@ -61,6 +61,20 @@ people::Person Writing::create_person(std::string_view external_id) {
 
 void Writing::index(const IndexEntry& entry) {
     core.group_.index.push_back({entry, true});
+    core.group_.fresh.emplace(entry.fingerprint, entry);
+}
+
+void Writing::find_indexed(std::uint16_t field, people::SubjectIndex::Fingerprint fingerprint,
+                           FunctionRef<bool(keys::SubjectNumber)> visit) const {
+    bool goes_on = true;
+    core.index.find(field, fingerprint, [&](keys::SubjectNumber number) {
+        goes_on = visit(number);
+        return goes_on;
+    });
+    const auto [from, to] = core.group_.fresh.equal_range(fingerprint);
+    for (auto at = from; goes_on && at != to; ++at) {
+        if (at->second.field == field) goes_on = visit(at->second.number);
+    }
 }
 
 void Writing::unindex(const IndexEntry& entry) {
@@ -109,6 +123,8 @@ void Core::start(const VaultOptions& options) {
                                               static_cast<std::uint16_t>(generation_));
     clients = std::make_unique<Clients>(*plane, tenant);
     policies = std::make_unique<Policies>(*plane, tenant);
+    token_table = std::make_unique<TokenTable>(*this);
+    token_table->teach_lease(*store->read());
     start_committer(options.audit_wait);
     record_term();
     resume_revocations();

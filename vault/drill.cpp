@@ -46,12 +46,15 @@ std::optional<Path> path_of(const Path& person, const Row& row) {
     switch (row.kind) {
     case RowKind::person:
     case RowKind::hot:
-    case RowKind::audit_counter: return keys::fixed_path(person);
+    case RowKind::audit_counter:
+    case RowKind::given_handle: return keys::fixed_path(person);
     case RowKind::external_id: return keys::item_path(person, 0);
     case RowKind::value:
-    case RowKind::marker: break;
+    case RowKind::marker:
+    case RowKind::given_token: break;
     }
     const std::uint32_t item = people::field_item_of(row.key).item;
+    if (row.kind == RowKind::given_token && item == 0) return keys::fixed_path(person);
     if (item >= keys::kItemCountMax) return std::nullopt;
     return keys::item_path(person, item);
 }

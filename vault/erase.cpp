@@ -14,6 +14,7 @@ struct ErasureWork {
     std::optional<Refusal> refusal;
     ErasureAnswer answer;
     Core::Revoking revoking;
+    Core::Revoking handles;  // without addresses: the person has none
 };
 
 void note(Writing& writing, const Caller& caller, audit::Action action,
@@ -132,6 +133,20 @@ void accept(Writing& writing, const Caller& caller, std::string_view subject, Gr
     outcome.answer.first = true;
 }
 
+// The leaves of the person's handle tokens die too, in a request of their own: the receipt names
+// one person, and nothing that stays says which handles were theirs.
+void queue_handles(Writing& writing, keys::SubjectNumber number, Core::Revoking& handles) {
+    auto& revocation = handles.row.revocation;
+    for (const keys::SubjectNumber handle : writing.core.people->handles(writing.view, number)) {
+        revocation.addresses.push_back(keys::handle_path(writing.core.tenant, handle));
+    }
+    if (revocation.addresses.empty()) return;
+    crypto::random_bytes(revocation.id);
+    revocation.scope = keys::RevocationScope::token_key;
+    handles.row.due = writing.now;
+    writing.enqueue(handles.row);
+}
+
 bool may_erase(const policy::Gate& gate, const Caller& caller) {
     if (caller.has(Role::privacy_officer)) return true;
     const policy::RecipientRule* const rule = gate.recipient_rule(caller.recipient);
@@ -156,6 +171,7 @@ void erase_in(Writing& writing, const Caller& caller, std::string_view subject, 
     outcome.revoking.row.revocation.scope = keys::RevocationScope::subject;
     outcome.revoking.row.revocation.addresses = {writing.core.people->path_of(*number)};
     outcome.revoking.index_entries = index_entries_of(writing, *number, subject, std::nullopt);
+    queue_handles(writing, *number, outcome.handles);
     accept(writing, caller, subject, ground, outcome);
 }
 
@@ -225,6 +241,10 @@ void revoke_and_answer(Core& core, const std::shared_ptr<ErasureWork>& outcome,
                        const Done<ErasureAnswer>& done,
                        std::function<void(const ErasureRow&)> on_final) {
     outcome->revoking.on_final = std::move(on_final);
+    // First: when the person is final, their handles are.
+    if (!outcome->handles.row.revocation.addresses.empty()) {
+        core.revoke(std::move(outcome->handles), {});
+    }
     core.revoke(std::move(outcome->revoking),
                 [outcome, done](const Fault* fault) { done(outcome->answer, fault); });
 }

@@ -50,6 +50,9 @@ std::string_view wire_name(Refusal refusal) noexcept {
     case Refusal::method_not_allowed: return "METHOD_NOT_ALLOWED";
     case Refusal::media_type: return "MEDIA_TYPE";
     case Refusal::token_kind_unknown: return "TOKEN_KIND_UNKNOWN";
+    case Refusal::token_used: return "TOKEN_USED";
+    case Refusal::token_expired: return "TOKEN_EXPIRED";
+    case Refusal::token_space_full: return "TOKEN_SPACE_FULL";
     }
     return "MALFORMED";
 }

@@ -59,6 +59,9 @@ enum class Refusal : std::uint8_t {
     method_not_allowed = 42,
     media_type = 43,
     token_kind_unknown = 44,
+    token_used = 65,
+    token_expired = 66,
+    token_space_full = 67,
 };
 
 // The code on the wire and in the audit log, "CONSENT_MISSING".

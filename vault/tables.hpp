@@ -21,10 +21,11 @@ struct Tables {
     static constexpr store::TableId kExpiry{8};  // tenant:u16be | class:u16be | day:u16be | row key
     static constexpr store::TableId kRequests{9};  // idempotency key hash:32 -> boxed answer
     static constexpr store::TableId kTiles{10};    // level:u8 | n:u64be -> tile, audit/tiles.hpp
+    static constexpr store::TableId kTableTokens{11};  // tokens/token_row.hpp
 
     [[nodiscard]] static std::vector<std::string> names() {
         return {"meta",     "people", "names",  "policies", "clients", "audit",
-                "erasures", "queue",  "expiry", "requests", "tiles"};
+                "erasures", "queue",  "expiry", "requests", "tiles",   "table_tokens"};
     }
 };
 

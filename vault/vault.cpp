@@ -148,7 +148,7 @@ ReceiptKeys receipt_keys_of(const keys::KeyPlane& plane, const LogPublisher& pub
     return keys;
 }
 
-Vault::Vault(std::unique_ptr<Core> core) : core_(std::move(core)) {}
+Vault::Vault(std::unique_ptr<Core> core) : core_(std::move(core)), token_desk_(*core_) {}
 Vault::~Vault() = default;
 
 std::unique_ptr<Vault> Vault::open(const VaultOptions& options, const keys::SealSecret& seal,
@@ -213,6 +213,7 @@ VaultStatus Core::status() const {
     status.index_entries = index.size();
     status.index_bytes = index.bytes();
     status.erasures_waiting = erasures_waiting_;
+    status.poison_opened = poison_opened_;
     status.damaged_rows = damaged_rows_;
     status.tenant = tenant_name;
     return status;

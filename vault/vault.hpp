@@ -22,7 +22,9 @@
 #include "vault/receipt_check.hpp"
 #include "vault/retention_report.hpp"
 #include "vault/store/store.hpp"
+#include "vault/token_desk.hpp"
 #include "vault/tokens/pointer_token.hpp"
+#include "vault/tokens/token_text.hpp"
 
 // The product on one page: a vault of personal data that can forget. Knows no HTTP.
 //
@@ -57,7 +59,7 @@ struct ConsentInput {
 };
 
 struct TokenOptions {
-    std::optional<tokens::TokenKind> kind;  // nullopt: the field's kind in the policy
+    std::optional<policy::TokenKind> kind;  // nullopt: the field's kind in the policy
     std::uint32_t expires_in_seconds = 0;   // 0 = never
     std::string_view recipient;             // "" = the caller's
 };
@@ -119,11 +121,11 @@ struct CutOff {
 
 // ---- Answers -------------------------------------------------------------------------------
 
-using TokenText = std::array<char, tokens::kTokenSize>;
+using tokens::TokenText;
 
 struct FieldToken {
     std::string_view field;
-    TokenText token{};
+    TokenText token;
 };
 struct FieldRefusal {
     std::string_view field;
@@ -193,7 +195,8 @@ struct VaultStatus {
     std::size_t index_entries = 0;
     std::size_t index_bytes = 0;
     std::size_t erasures_waiting = 0;
-    std::size_t damaged_rows = 0;  // rows that did not open when the index was rebuilt
+    std::size_t poison_opened = 0;  // openings of poison tokens since the start
+    std::size_t damaged_rows = 0;   // rows that did not open when the index was rebuilt
     std::string tenant;
 };
 
@@ -293,6 +296,9 @@ public:
     void cut_off(const Caller& caller, const CutOff& what, Done<ErasureAnswer> done,
                  std::function<void(const ErasureRow&)> on_final);
 
+    // ---- Tokens, for officers and operators (vault/token_desk.hpp).
+    [[nodiscard]] TokenDesk& token_desk() noexcept { return token_desk_; }
+
     // ---- Policy.
     [[nodiscard]] std::shared_ptr<const policy::Gate> gate() const;  // in force now
     [[nodiscard]] std::optional<std::string> policy_version(std::uint16_t version) const;
@@ -376,6 +382,7 @@ private:
     explicit Vault(std::unique_ptr<Core> core);
 
     std::unique_ptr<Core> core_;
+    TokenDesk token_desk_;
 };
 
 }  // namespace oubliette

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from .reading import Reader, check
 
 # Kinds of system leaves (keys/registry.hpp).
-TOKEN, INDEX, CLIENT, API_KEY, AUDIT_SIGN, BACKUP_SIGN = 1, 3, 4, 5, 7, 11
+TOKEN, TOKEN_ROW, INDEX, CLIENT, API_KEY, AUDIT_SIGN, BACKUP_SIGN = 1, 2, 3, 4, 5, 7, 11
 PEOPLE, HANDLES = 1, 2                      # classes
 OPEN_DAY, HOLD_DAY = 0xFFFF, 0xFFFE
 ITEM_COUNT_MAX = 275_119
@@ -46,6 +46,10 @@ def system(tenant, kind, recipient, kid):
 
 def person(tenant, local):
     return _of_class(tenant, PEOPLE).below(local, 36)
+
+
+def handle(tenant, local):
+    return _of_class(tenant, HANDLES).below(local, 36)
 
 
 def retention(tenant, retention_class, day):

@@ -17,7 +17,8 @@ ACTIONS = {
     15: "client_revoke", 16: "start", 17: "rollback_accepted", 18: "backup", 19: "decide",
     20: "superseded", 21: "vault_created", 22: "consent_list", 23: "keeper_enrol",
     24: "keeper_expel", 25: "bank_open", 26: "scrub", 27: "retention_end", 28: "cut_off",
-    29: "log_origin", 30: "log_key_rotation", 31: "restore"}
+    29: "log_origin", 30: "log_key_rotation", 31: "restore",
+    67: "token_inspect", 68: "poison_plant", 69: "poison_opened"}
 TILE_WIDTH = 256
 
 

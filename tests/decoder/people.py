@@ -8,8 +8,9 @@ from .primitives import VALUE, blake2b, box_size, open_box, subkey
 from .reading import Reader, check
 
 PERSON, HOT, AUDIT_COUNTER, VALUE_ROW, MARKER, EXTERNAL_ID = 0x01, 0x02, 0x03, 0x10, 0x11, 0x12
+GIVEN_TOKEN, GIVEN_HANDLE = 0x2C, 0x2D
 RECORD_TYPES = {PERSON: 0x03, HOT: 0x04, AUDIT_COUNTER: 0x0C, VALUE_ROW: 0x01, MARKER: 0x05,
-                EXTERNAL_ID: 0x0B}
+                EXTERNAL_ID: 0x0B, GIVEN_TOKEN: 0x2E, GIVEN_HANDLE: 0x2F}
 INDEX_TRUTH = 0x02
 HEADER = 12
 TRUTH_BOX = box_size(20, VALUE)
@@ -22,6 +23,8 @@ class Place(NamedTuple):
     kind: int
     field: int = 0
     item: int = 0
+    recipient: int = 0   # of a given token
+    token_kind: int = 0  # of a given token
 
     def person(self):
         return address.person(self.tenant, self.local)
@@ -90,6 +93,11 @@ def decode_key(key):
     place = Place(tenant, local, reader.u8())
     if place.kind in (VALUE_ROW, MARKER):
         place = place._replace(field=reader.be16(), item=reader.be32())
+    elif place.kind == GIVEN_TOKEN:
+        place = place._replace(field=reader.be16(), item=reader.be32(), recipient=reader.be16(),
+                               token_kind=reader.u8())
+    elif place.kind == GIVEN_HANDLE:
+        place = place._replace(item=reader.be32())
     elif place.kind == EXTERNAL_ID:
         place = place._replace(item=reader.be32())
         check(place.item == 0, "people: an external id that is not item 0")
@@ -136,25 +144,31 @@ class Opener:
         check(place.kind == VALUE_ROW or fields.format == 1, f"{what}: format of another row")
         check(place.kind not in (VALUE_ROW, MARKER) or fields.schema == place.field,
               f"{what}: the header is of another field")
+        check(place.kind != GIVEN_TOKEN or
+              (fields.schema, fields.retention_class) == (place.recipient, place.token_kind),
+              f"{what}: the header is of another token")
         if place.kind == VALUE_ROW:
             return place, self._value(place, header, fields, body, what)
         return place, self._record(place, header, body, what)
 
     def _record(self, place, header, body, what):
-        if place.kind in (MARKER, EXTERNAL_ID):
+        of_item = place.kind in (MARKER, EXTERNAL_ID) or (place.kind == GIVEN_TOKEN and place.item)
+        if of_item:
             seed = self.tree.find(address.item(place.person(), place.item))
-            number = {MARKER: 1, EXTERNAL_ID: 2}[place.kind]
+            number = {MARKER: 1, EXTERNAL_ID: 2, GIVEN_TOKEN: 16}[place.kind]
             context, dead = "oblitem1", Dead("item")
         else:
             seed = self.tree.find(address.fixed(place.person()))
-            number = {PERSON: 1, HOT: 2, AUDIT_COUNTER: 4}[place.kind]
+            number = {PERSON: 1, HOT: 2, AUDIT_COUNTER: 4, GIVEN_HANDLE: 5,
+                      GIVEN_TOKEN: 16}[place.kind]
             context, dead = "oblsubj1", Dead("person")
         if seed is None:
             return dead
         plain = open_box(subkey(seed, context, number), VALUE, body,
                          place.bound(RECORD_TYPES[place.kind], header), what)
         decode = {PERSON: _person_row, HOT: _hot_row, AUDIT_COUNTER: _counter, MARKER: _marker,
-                  EXTERNAL_ID: _external_id}[place.kind]
+                  EXTERNAL_ID: _external_id, GIVEN_TOKEN: _given_token,
+                  GIVEN_HANDLE: _given_handle}[place.kind]
         return decode(plain, what)
 
     def _value(self, place, header, fields, body, what):
@@ -225,6 +239,29 @@ def _marker(plain, what):
     reader.end()
     check(marker.kind in (1, 2, 3), f"{what}: a consent of unknown kind")
     return marker
+
+
+class GivenToken(NamedTuple):
+    kid: int
+    text: str
+
+
+def _given_token(plain, what):
+    reader = Reader(plain, what)
+    kid, size = reader.u16(), reader.u8()
+    text = reader.take(size)
+    check(len(plain) == -(-(3 + size) // 16) * 16, f"{what}: padded to another size")
+    reader.zeros(len(plain) - reader.at)
+    check(size > 0, f"{what}: a token without text")
+    return GivenToken(kid, text.decode())
+
+
+def _given_handle(plain, what):
+    reader = Reader(plain, what)
+    local = reader.u64()
+    reader.end()
+    check(local >> 36 == 0, f"{what}: a handle's number is too large")
+    return local
 
 
 def _external_id(plain, what):

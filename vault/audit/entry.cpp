@@ -112,6 +112,9 @@ std::string_view name_of(Action action) noexcept {
     case Action::cut_off: return "cut_off";
     case Action::log_origin: return "log_origin";
     case Action::log_key_rotation: return "log_key_rotation";
+    case Action::token_inspect: return "token_inspect";
+    case Action::poison_plant: return "poison_plant";
+    case Action::poison_opened: return "poison_opened";
     }
     return {};
 }

@@ -65,6 +65,9 @@ enum class Action : std::uint8_t {
     cut_off = 28,
     log_origin = 29,
     log_key_rotation = 30,
+    token_inspect = 67,
+    poison_plant = 68,
+    poison_opened = 69,
 };
 
 inline constexpr std::size_t kEntrySize = 52;  // bytes

@@ -47,6 +47,9 @@ enum class RecordType : std::uint8_t {
     state_record = 0x17,
     request = 0x18,
     policy = 0x19,
+    given_token = 0x2E,   // text of a table token, in the person's own rows
+    given_handle = 0x2F,  // number of a handle token's leaf, in the person's own rows
+    token_count = 0x30,   // tokens drawn from one space
 };
 
 // ---- subkey numbers per KDF context (crypto/kdf.hpp).
@@ -57,11 +60,13 @@ inline constexpr std::uint64_t kHotRow = 2;
 inline constexpr std::uint64_t kAccessList = 3;
 inline constexpr std::uint64_t kAuditCounter = 4;
 inline constexpr std::uint64_t kHandleList = 5;
+inline constexpr std::uint64_t kGivenToken = 16;  // no part of a value is in it
 // from S_fix, context `audit`
 inline constexpr std::uint64_t kAuditPseudonym = 0;
 // from an item key, context `item`
 inline constexpr std::uint64_t kMarker = 1;
 inline constexpr std::uint64_t kExternalId = 2;
+inline constexpr std::uint64_t kItemGivenToken = 16;
 // from K_val, context `index`
 inline constexpr std::uint64_t kIndexTruth = 0;
 // from leaf(kind index): the field number is the subkey number, context `index`
@@ -71,6 +76,8 @@ inline constexpr std::uint64_t kTokenEncryption = 2;
 // from leaf(kind token_row), context `token`
 inline constexpr std::uint64_t kTokenRowFind = 1;
 inline constexpr std::uint64_t kTokenRowBox = 2;
+// from leaf(class 2), context `token`
+inline constexpr std::uint64_t kHandleBox = 3;
 // from a keeper's KEK, context `system`
 inline constexpr std::uint64_t kKeeperRegisters = 1;
 inline constexpr std::uint64_t kKeeperPending = 2;

@@ -111,6 +111,8 @@ std::optional<RowKind> kind_of(ByteView row_key) noexcept {
     case 0x10: return rest == 6 ? std::optional{RowKind::value} : std::nullopt;
     case 0x11: return rest == 6 ? std::optional{RowKind::marker} : std::nullopt;
     case 0x12: return rest == 4 ? std::optional{RowKind::external_id} : std::nullopt;
+    case 0x2C: return rest == 9 ? std::optional{RowKind::given_token} : std::nullopt;
+    case 0x2D: return rest == 4 ? std::optional{RowKind::given_handle} : std::nullopt;
     default: return std::nullopt;
     }
 }
@@ -134,7 +136,7 @@ RowKey row_key(TenantId tenant, SubjectNumber number, RowKind kind) noexcept {
 
 RowKey field_prefix(TenantId tenant, SubjectNumber number, RowKind kind,
                     std::uint16_t field) noexcept {
-    OBL_ASSERT(kind == RowKind::value || kind == RowKind::marker);
+    OBL_ASSERT(kind == RowKind::value || kind == RowKind::marker || kind == RowKind::given_token);
     return row_key(tenant, number, kind).add(field, 2);
 }
 

@@ -22,6 +22,9 @@
 //     kind 0x03 audit counter, no rest   kind 0x10 value: field:u16be | item:u32be
 //     kind 0x11 consent marker: slot:u16be | item:u32be
 //     kind 0x12 external id: item:u32be (always item 0: a hold that kills S_fix still finds it)
+//     kind 0x2C given token: field:u16be | item:u32be | recipient:u16be | token kind:u8
+//     kind 0x2D given handle: n:u32be, counted from 0
+//   (their boxes: given_tokens.hpp)
 //   header := format:u8 | suite:u8 = 1 | schema:u16 | retention class:u16 | day:u16 | region:u16 |
 //             generation:u16                                                       (12 B, in clear)
 //     format 1; a value row with an index-truth box has format 2. schema = field or slot number.
@@ -58,6 +61,8 @@ enum class RowKind : std::uint8_t {
     value = 0x10,
     marker = 0x11,
     external_id = 0x12,
+    given_token = 0x2C,
+    given_handle = 0x2D,
 };
 
 inline constexpr std::size_t kHeaderSize = 12;  // bytes
@@ -97,7 +102,7 @@ public:
     }
 
 private:
-    ByteArray<kPersonPrefixSize + 7> bytes_{};
+    ByteArray<kPersonPrefixSize + 10> bytes_{};
     std::size_t size_ = kPersonPrefixSize;
 };
 [[nodiscard]] RowKey row_key(TenantId tenant, SubjectNumber number, RowKind kind) noexcept;
@@ -111,7 +116,7 @@ struct FieldItem {
     std::uint16_t field = 0;
     std::uint32_t item = 0;
 };
-// Of a value or marker key. REQUIRES: kind_of(row_key) is one of them.
+// Of a value, marker or given-token key. REQUIRES: kind_of(row_key) is one of them.
 [[nodiscard]] FieldItem field_item_of(ByteView row_key) noexcept;
 
 // ---- Associated data.
