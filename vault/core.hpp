@@ -145,6 +145,8 @@ public:
     void revoke(Revoking revoking, std::function<void(const Fault*)> recorded);
     // A client opened a poison token. Any thread of the vault.
     void raise_poison_alarm(std::uint16_t client, bool ends_client);
+    // Tags the row and puts it into the queue.
+    void enqueue(store::WriteView& view, QueueRow row) const;
     // Commits `work`, which fills `revoking`, revokes what it names (perhaps nothing) and waits
     // until a keeper knows. REQUIRES: as run_raw(), and not on the plane's thread. Throws what the
     // work or the commit throws, or Fault{storage} when no keeper could be reached; then it is
@@ -242,7 +244,9 @@ private:
     void accept_rollback(const store::ReadView& view);
     void start_committer(std::chrono::milliseconds audit_wait);
     void append_start_entries(store::WriteView& view);
+    void derive_queue_key();
     void resume_revocations();
+    [[nodiscard]] bool is_ours(const QueueRow& row) const;
     void rebuild_index(unsigned thread_count);
     void index_range(keys::SubjectNumber from, keys::SubjectNumber to);
     [[nodiscard]] bool index_row(ByteView key, ByteView value);
@@ -284,6 +288,7 @@ private:
     std::uint64_t next_number_ = 0;
     std::uint64_t lease_end_ = 0;
 
+    std::optional<crypto::SubKey> queue_key_;  // none: the tenant's keys are dead
     std::uint64_t term_ = 0;  // of this start: only its process makes erasures final
     std::uint32_t generation_ = 0;
     bool rolled_back_ = false;

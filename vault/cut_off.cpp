@@ -125,7 +125,7 @@ void accept(Core& core, store::WriteView& view, const Caller& caller, const CutO
     revocation.opening_commitment = commitment_of(work.answer.opening, name);
     work.revoking.row.due = core.now();
     view.use_reserve();
-    write_queued(view, work.revoking.row);
+    core.enqueue(view, work.revoking.row);
 
     ErasureRow& row = work.answer.erasure;
     row.id = revocation.id;

@@ -91,9 +91,9 @@ void add_skipped(std::vector<keys::Path>& paths, const keys::Path& person,
 
 // Keys of values that were replaced and wait for their group: an older copy of the data still has
 // their rows, so a receipt must not be given while they live.
-void add_superseded(Writing& writing, std::vector<keys::Path>& paths, const keys::Path& person) {
-    for (const QueueRow& row : read_queue(writing.view)) {
-        if (row.revocation.scope != keys::RevocationScope::superseded) continue;
+void add_superseded(Writing& writing, std::vector<keys::Path>& paths, keys::SubjectNumber number) {
+    const keys::Path person = writing.core.people->path_of(number);
+    for (const QueueRow& row : read_superseded(writing.view, number)) {
         for (const keys::Path& path : row.revocation.addresses) {
             const auto covers = [&path](const keys::Path& named) {
                 return named.is_prefix_of(path);
@@ -224,7 +224,7 @@ void delete_field_in(Writing& writing, const Caller& caller, const FieldDeletion
         writing.unindex(entry);
     }
     add_skipped(addresses, path, person->row, items_in_use(writing, person->number));
-    add_superseded(writing, addresses, path);
+    add_superseded(writing, addresses, person->number);
     if (person->row.skipped_to != 0) {
         person->row.skipped_from = person->row.skipped_to = 0;
         person->changed = true;

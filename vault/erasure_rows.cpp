@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::uint8_t kFormat = 1;
 constexpr std::string_view kIdPrefix = "er_";
+constexpr std::string_view kQueueLabel = "obl/queue/1";
 constexpr std::size_t kPieceSize = 60'000;  // bytes
 constexpr std::uint32_t kMinute = 60;       // seconds
 
@@ -174,6 +175,14 @@ void put_pieces(store::WriteView& view, store::TableId table, const keys::Reques
     remove_pieces(view, table, id, piece);
 }
 
+ByteArray<6> superseded_prefix(keys::SubjectNumber number) noexcept {
+    ByteArray<6> prefix{};
+    for (std::size_t i = 1; i < prefix.size(); ++i) {
+        prefix[i] = static_cast<Byte>(number.local >> (8 * (prefix.size() - 1 - i)));
+    }
+    return prefix;
+}
+
 // Calls `visit` with each row whose key begins with `prefix`, put together; with no bytes, which no
 // row has, where a piece is missing.
 void scan_pieces(const store::ReadView& view, store::TableId table, ByteView prefix,
@@ -327,7 +336,9 @@ std::optional<ErasureRow> decode_erasure_row(const keys::RequestId& id, ByteView
     return row;
 }
 
-Bytes encode(const QueueRow& row) {
+namespace {
+
+Bytes encode_untagged(const QueueRow& row) {
     const keys::Revocation& revocation = row.revocation;
     Bytes out;
     ByteWriter writer{out};
@@ -339,6 +350,25 @@ Bytes encode(const QueueRow& row) {
         .bytes(revocation.blind);
     encode_addresses(writer, revocation.addresses);
     return out;
+}
+
+}  // namespace
+
+Bytes encode(const QueueRow& row) {
+    Bytes out = encode_untagged(row);
+    ByteWriter{out}.bytes(row.tag);
+    return out;
+}
+
+crypto::Hash queue_tag(const QueueRow& row, crypto::KeyView key) {
+    crypto::Hash tag{};
+    crypto::blake2b_keyed(key, {bytes_of(kQueueLabel), row.revocation.id, encode_untagged(row)},
+                          tag);
+    return tag;
+}
+
+bool is_authentic(const QueueRow& row, crypto::KeyView key) {
+    return crypto::equal_constant_time(row.tag, queue_tag(row, key));
 }
 
 std::optional<QueueRow> decode_queue_row(const keys::RequestId& id, ByteView value) {
@@ -353,6 +383,7 @@ std::optional<QueueRow> decode_queue_row(const keys::RequestId& id, ByteView val
     row.revocation.opening_commitment = in.array<32>();
     row.revocation.blind = in.array<32>();
     auto addresses = decode_addresses(in);
+    row.tag = in.array<32>();
     if (!addresses || !in.finished() || format != kFormat || !is_scope(scope)) return std::nullopt;
     row.revocation.addresses = std::move(*addresses);
     return row;
@@ -386,6 +417,13 @@ void remove_queued(store::WriteView& view, const keys::RequestId& id) {
     remove_pieces(view, Tables::kQueue, id, 0);
 }
 
+keys::RequestId superseded_id(keys::SubjectNumber number) noexcept {
+    keys::RequestId id{};
+    crypto::random_bytes(id);
+    std::ranges::copy(superseded_prefix(number), id.begin());
+    return id;
+}
+
 void visit_queue(const store::ReadView& view,
                  FunctionRef<void(std::optional<QueueRow> row)> visit) {
     scan_pieces(view, Tables::kQueue, {}, [&visit](const keys::RequestId& id, ByteView row) {
@@ -399,6 +437,22 @@ std::vector<QueueRow> read_queue(const store::ReadView& view) {
         if (!row) throw Fault{FaultKind::corrupt, "a waiting revocation is damaged"};
         rows.push_back(std::move(*row));
     });
+    return rows;
+}
+
+std::vector<QueueRow> read_superseded(const store::ReadView& view,
+                                      std::optional<keys::SubjectNumber> number) {
+    const auto prefix = superseded_prefix(number.value_or(keys::SubjectNumber{}));
+    const std::size_t size = number ? prefix.size() : 1;
+    std::vector<QueueRow> rows;
+    scan_pieces(view, Tables::kQueue, ByteView{prefix}.first(size),
+                [&rows](const keys::RequestId& id, ByteView bytes) {
+                    auto row = decode_queue_row(id, bytes);
+                    if (!row) throw Fault{FaultKind::corrupt, "a waiting revocation is damaged"};
+                    // Any other id begins with 0x00 as well, one in 256.
+                    if (row->revocation.scope != keys::RevocationScope::superseded) return;
+                    rows.push_back(std::move(*row));
+                });
     return rows;
 }
 

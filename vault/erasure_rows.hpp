@@ -27,8 +27,10 @@
 //     chain row := epoch:u64 | term:u64 | prev_h:32 | H(root slot):32 | members:32 |
 //                 request root:32 | h:32
 //     queue := format:u8 = 1 | scope:u8 | ground:u16 | due:u32 | commitment:32 | blind:32 |
-//              n:u32 | n x path 11
+//              n:u32 | n x path 11 | tag:32
 //
+//   tag := BLAKE2b-256 keyed with the subkey kQueueTag of leaf(kind request), of
+//          "obl/queue/1" | request id | the row before it
 //   commitment C := SHA-256("obl/rcpt/1" | opening r:32 | external id); r is stored nowhere
 //
 // DO NOT CHANGE: they are on disk and in backups. Decoding refuses anything but the one encoding.
@@ -96,7 +98,12 @@ struct ErasureRow {
 struct QueueRow {
     keys::Revocation revocation;
     Timestamp due;  // superseded values wait so that one group takes many; all else is due at once
+    crypto::Hash tag{};
 };
+// Who can write into the data plane, but has no keys of the vault, cannot have keys destroyed by a
+// row of his own: what does not authenticate is not carried out.
+[[nodiscard]] crypto::Hash queue_tag(const QueueRow& row, crypto::KeyView key);
+[[nodiscard]] bool is_authentic(const QueueRow& row, crypto::KeyView key);
 [[nodiscard]] Bytes encode(const QueueRow& row);
 [[nodiscard]] std::optional<QueueRow> decode_queue_row(const keys::RequestId& id, ByteView value);
 
@@ -104,14 +111,21 @@ struct QueueRow {
 void write_erasure(store::WriteView& view, const ErasureRow& row);
 [[nodiscard]] std::optional<ErasureRow> read_erasure(const store::ReadView& view,
                                                      const keys::RequestId& id);
+// REQUIRES: `row.tag` is set.
 void write_queued(store::WriteView& view, const QueueRow& row);
 void remove_queued(store::WriteView& view, const keys::RequestId& id);
+// A new id for a replaced value of a person: it begins with 0x00 | local:u40be, so that an erasure
+// finds what waits for this person without reading the whole queue.
+[[nodiscard]] keys::RequestId superseded_id(keys::SubjectNumber number) noexcept;
 // Every row in order of request ids; nullopt for one that is damaged or lacks a piece.
 void visit_erasures(const store::ReadView& view,
                     FunctionRef<void(std::optional<ErasureRow> row)> visit);
 void visit_queue(const store::ReadView& view, FunctionRef<void(std::optional<QueueRow> row)> visit);
 // In order of request ids.
 [[nodiscard]] std::vector<QueueRow> read_queue(const store::ReadView& view);
+// Replaced values only: all, or those of one person.
+[[nodiscard]] std::vector<QueueRow> read_superseded(
+    const store::ReadView& view, std::optional<keys::SubjectNumber> number = std::nullopt);
 
 // "er_" and 32 hex digits.
 [[nodiscard]] std::string erasure_id_text(const keys::RequestId& id);

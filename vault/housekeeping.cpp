@@ -166,9 +166,8 @@ void Core::forget_finished() {
 void Core::submit_due_superseded() {
     std::vector<QueueRow> due;
     std::set<keys::RequestId> submitted;  // only what still waits: the others are done
-    for (QueueRow& row : read_queue(*store->read())) {
-        const bool is_superseded = row.revocation.scope == keys::RevocationScope::superseded;
-        if (!is_superseded || row.due > now()) continue;
+    for (QueueRow& row : read_superseded(*store->read())) {
+        if (row.due > now() || !is_ours(row)) continue;
         submitted.insert(row.revocation.id);
         if (!superseded_submitted_.contains(row.revocation.id)) due.push_back(std::move(row));
     }

@@ -256,7 +256,7 @@ void Retention::destroy(const people::Bucket& bucket) {
                 return people::remove_bucket(rows, tenant, bucket, count_max);
             };
             view.use_reserve();
-            write_queued(view, revoking.row);
+            core_.enqueue(view, revoking.row);
             PendingEntry entry;
             entry.entry.time = core_.now();
             audit::cite(audit::EndedDay{bucket.retention_class, bucket.day}, entry.entry);

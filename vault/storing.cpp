@@ -12,12 +12,6 @@ namespace {
 // is rewritten all day costs two punctures an hour. KEYS 4.2 allows an hour.
 constexpr std::uint32_t kSupersededWindow = 1'800;  // s
 
-keys::RequestId random_id() noexcept {
-    keys::RequestId id{};
-    crypto::random_bytes(id);
-    return id;
-}
-
 }  // namespace
 
 // ---- Storing -------------------------------------------------------------------------------
@@ -114,7 +108,7 @@ void Storing::drop_present(people::Person& person, policy::FieldId field,
     people.forget_tokens(writing_.view, person.number, {number, present.item});
     if (writing_.gate->field_rule(field)->supersede == policy::Supersede::keep) return;
     QueueRow row;
-    row.revocation.id = random_id();
+    row.revocation.id = superseded_id(person.number);
     row.revocation.scope = keys::RevocationScope::superseded;
     row.revocation.addresses = {keys::item_path(people.path_of(person.number), present.item)};
     row.due.seconds = (writing_.now.seconds / kSupersededWindow + 1) * kSupersededWindow;

@@ -205,7 +205,7 @@ void Core::raise_poison_alarm(std::uint16_t client, bool ends_client) {
         revocation.addresses = std::move(*leaves_of_client);
         revoking->row.due = now();
         view.use_reserve();
-        write_queued(view, revoking->row);
+        enqueue(view, revoking->row);
         Bytes key;
         ByteWriter{key}.be16(client);
         view.remove(Tables::kClients, key);

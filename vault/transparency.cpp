@@ -182,7 +182,7 @@ void Vault::retire_log_key(const Caller& caller, Done<bool> done) {
         outcome->revoking.row.revocation = revocation_of_kid(kids.back());
         outcome->revoking.row.due = core_->now();
         view.use_reserve();
-        write_queued(view, outcome->revoking.row);
+        core_->enqueue(view, outcome->revoking.row);
         auto entry = rotation_entry(core_->now(), caller.client,
                                     {kids.back(), true, core_->publisher->public_key(kids.back())});
         core_->append_entry(view, entry);

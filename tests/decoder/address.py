@@ -5,7 +5,8 @@ from typing import NamedTuple
 from .reading import Reader, check
 
 # Kinds of system leaves (keys/registry.hpp).
-TOKEN, TOKEN_ROW, INDEX, CLIENT, API_KEY, AUDIT_SIGN, BACKUP_SIGN = 1, 2, 3, 4, 5, 7, 11
+TOKEN, TOKEN_ROW, INDEX, CLIENT, API_KEY, AUDIT_SIGN, REQUEST, BACKUP_SIGN = \
+    1, 2, 3, 4, 5, 7, 10, 11
 PEOPLE, HANDLES = 1, 2                      # classes
 OPEN_DAY, HOLD_DAY = 0xFFFF, 0xFFFE
 ITEM_COUNT_MAX = 275_119

@@ -6,7 +6,7 @@ from typing import NamedTuple, Optional
 from . import address
 from .audit import ENTRY
 from .keeper import ACTIVE_MEMBER, ChainRow, Request, decode_members, request_digest
-from .primitives import is_signed, merkle_leaf, root_of_proof, sha256
+from .primitives import blake2b, is_signed, merkle_leaf, root_of_proof, sha256, subkey
 from .reading import Reader, check
 
 EFFECTIVE, FINAL = 1, 2
@@ -71,6 +71,11 @@ class Erasure(NamedTuple):
 class Queued(NamedTuple):
     request: Request
     due: int
+    signed: bytes
+    tag: bytes
+
+    def is_authentic(self, leaf):
+        return blake2b(self.signed, key=subkey(leaf, "oblsys_1", 7), size=32) == self.tag
 
 
 def join_pieces(rows, what):
@@ -128,8 +133,10 @@ def decode_queued(identity, row):
     check(scope in SCOPES, "queue: unknown scope")
     ground, due, commitment, blind = reader.u16(), reader.u32(), reader.take(32), reader.take(32)
     addresses = address.decode_list(reader, "queue")
+    tag = reader.take(32)
     reader.end()
-    return Queued(Request(identity, scope, ground, commitment, blind, addresses), due)
+    return Queued(Request(identity, scope, ground, commitment, blind, addresses), due,
+                  b"obl/queue/1" + identity + row[:-32], tag)
 
 
 def verify(identity, erasure, vault):

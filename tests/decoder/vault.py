@@ -293,6 +293,8 @@ class Vault:
                 self._try("erasures", self._check_erasure, identity, found)
 
     def _check_queued(self, queued):
+        leaf = self.tree.find(address.system(TENANT, address.REQUEST, 0, 0))
+        check(leaf is None or queued.is_authentic(leaf), "a row of the queue has another tag")
         for where in queued.request.addresses:
             if where.bits <= address.PERSON_BITS:
                 continue

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "crypto/assert.hpp"
+#include "tests/faults/room.hpp"
 
 namespace oubliette::faults {
 namespace {
@@ -142,6 +143,7 @@ PoolResult run_cases(std::uint64_t first, std::uint64_t count, unsigned processe
         const unsigned i = found->second;
         children.erase(found);
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0) continue;
+        remove_rooms_of(child);
         if (all[i].next >= all[i].end) continue;
         add_failure(all[i], all[i].next++, death_of(status));
         ++all[i].run;

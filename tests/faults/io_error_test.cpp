@@ -9,6 +9,7 @@
 #include "tests/faults/fault_cases.hpp"
 #include "tests/faults/faulty_disk.hpp"
 #include "tests/faults/room.hpp"
+#include "tests/faults/time_limit.hpp"
 
 // TRAPS 4 goal 3: every file call of every verb fails once, or stays failed, and nothing is
 // falsely acknowledged, lost or brought back.
@@ -63,6 +64,7 @@ std::vector<Point> points_of(const FaultScene& scene) {
         std::map<CallGroup, std::uint64_t> counts;
         for (const DiskFault& fault : kFaults) {
             if (counts.contains(fault.group)) continue;
+            const TimeLimit limit{120, std::string{name_of(verb)} + " without any fault"};
             const std::string wrong =
                 scene.run(verb, trouble_of(disk, {verb, fault, 0}), room.path());
             INFO(name_of(verb) << " without any fault: " << wrong);

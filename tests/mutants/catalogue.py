@@ -161,8 +161,11 @@ MUTANTS = [
 
     # ---- The data plane
     Mutant("revoke: queue row", "vault/core.cpp",
-           "write_queued(view, row);\n}", "(void)view;\n}",
+           "    write_queued(view, row);\n}", "}",
            (verbs("erasures that were answered*", "a killed vault keeps*"),)),
+    Mutant("queue: tag not checked", "vault/core.cpp",
+           "return queue_key_ && is_authentic(row, queue_key_->expose());", "return true;",
+           (verbs("a revocation that somebody else wrote*"),)),
     Mutant("revoke: answer before the state record", "vault/revoking.cpp",
            "revocation.scope == keys::RevocationScope::consent;", "false;",
            (verbs("a withdrawal that was answered*"),)),

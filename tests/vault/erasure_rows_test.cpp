@@ -93,6 +93,7 @@ QueueRow random_queued(std::mt19937_64& random, std::uint32_t item_count) {
     fill(row.revocation.opening_commitment, random);
     fill(row.revocation.blind, random);
     row.due.seconds = static_cast<std::uint32_t>(random());
+    fill(row.tag, random);
     const keys::Path person = keys::person_path(keys::kFirstTenant, {random() % 1'000});
     for (std::uint32_t item = 0; item < item_count; ++item) {
         row.revocation.addresses.push_back(keys::item_path(person, item));
@@ -194,11 +195,34 @@ TEST_CASE("queue rows come back as they were; cut or changed ones are refused") 
         CHECK_FALSE(decode_queue_row(row.revocation.id, changed));
     }
     changed = good;
-    changed.back() ^= 1;  // an unused bit of the last path
+    changed[good.size() - row.tag.size() - 1] ^= 1;  // an unused bit of the last path
     CHECK_FALSE(decode_queue_row(row.revocation.id, changed));
     changed = good;
     for (std::size_t i = 0; i < 4; ++i) changed[72 + i] = 0xFF;  // 4 billion paths
     CHECK_FALSE(decode_queue_row(row.revocation.id, changed));
+}
+
+TEST_CASE("the tag of a queue row covers all of it") {
+    const auto seed = std::random_device{}();
+    INFO("seed " << seed);
+    std::mt19937_64 random{seed};
+    const auto key = crypto::SubKey::generate();
+    QueueRow row = random_queued(random, 3);
+    row.tag = queue_tag(row, key.expose());
+    CHECK(is_authentic(row, key.expose()));
+    const Bytes good = encode(row);
+    std::size_t decoded_count = 0;
+    for (std::size_t at = 0; at < good.size(); ++at) {
+        Bytes changed = good;
+        changed[at] ^= 1;
+        const auto decoded = decode_queue_row(row.revocation.id, changed);
+        if (!decoded) continue;
+        ++decoded_count;
+        REQUIRE_FALSE(is_authentic(*decoded, key.expose()));
+    }
+    CHECK(decoded_count > 32);
+    row.revocation.id[0] ^= 1;
+    CHECK_FALSE(is_authentic(row, key.expose()));
 }
 
 TEST_CASE("rows longer than one value of the store") {

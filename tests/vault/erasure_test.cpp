@@ -48,6 +48,32 @@ void check_receipt(const Vault& vault, const ErasureRow& row, keys::SubjectNumbe
 
 }  // namespace
 
+TEST_CASE("a revocation that somebody else wrote into the data is not carried out", "[erase]") {
+    TestVault vault;
+    const std::string token = vault.person("c-1", "ann");
+    const std::string other = vault.person("c-2", "bob");
+    vault.close();
+    {
+        const auto store = vault.open_store({});
+        QueueRow row;
+        crypto::random_bytes(row.revocation.id);
+        row.revocation.scope = keys::RevocationScope::superseded;
+        row.revocation.addresses = {keys::person_path(keys::kFirstTenant, {0})};
+        QueueRow tenant = row;
+        crypto::random_bytes(tenant.revocation.id);
+        tenant.revocation.scope = keys::RevocationScope::tenant;
+        tenant.revocation.addresses = {keys::tenant_path(keys::kFirstTenant)};
+        store->write([&](store::WriteView& view) {
+            write_queued(view, row);
+            write_queued(view, tenant);
+        });
+    }
+    vault.open();
+    CHECK(vault->status().damaged_rows == 2);
+    CHECK(vault.detokenize(token) == "ann");
+    CHECK(vault.detokenize(other) == "bob");
+}
+
 TEST_CASE("an erased person is gone by token, by id, and from search", "[erase]") {
     TestVault vault;
     const std::string token = vault.person("c-1", "ann");

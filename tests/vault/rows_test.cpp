@@ -342,6 +342,10 @@ TEST_CASE("erasure rows and queue rows") {
             keys::person_path(static_cast<keys::TenantId>(c["tenant"].get<std::uint16_t>()),
                               {c["local"].get<std::uint64_t>()});
         row.revocation.addresses = {person, keys::item_path(person, c["item"])};
+        const auto key = crypto::derive_subkey(key_of(c["leaf"]).expose(),
+                                               crypto::KdfContext::system, keys::subkey::kQueueTag);
+        row.tag = queue_tag(row, key.expose());
+        CHECK(hex(row.tag) == c["tag"]);
         CHECK(hex(encode(row)) == c["row"]);
         const auto decoded = decode_queue_row(row.revocation.id, hex_of(c["row"]));
         REQUIRE(decoded);

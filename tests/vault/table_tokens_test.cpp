@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "tests/vault/vault_fixture.hpp"
+#include "vault/keys/registry.hpp"
 #include "vault/tables.hpp"
 #include "vault/tokens/token_row.hpp"
 

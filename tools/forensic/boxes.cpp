@@ -37,18 +37,23 @@ std::optional<Owner> owner_of(ByteView key) {
 }
 
 people::FieldItem place_in_person(ByteView key, RowKind kind) {
-    if (kind == RowKind::value || kind == RowKind::marker) return people::field_item_of(key);
-    if (kind == RowKind::external_id) {
+    const bool has_field =
+        kind == RowKind::value || kind == RowKind::marker || kind == RowKind::given_token;
+    if (has_field) return people::field_item_of(key);
+    if (kind == RowKind::external_id || kind == RowKind::given_handle) {
         return {0, ByteReader{key.subspan(people::kPersonPrefixSize + 1)}.be32()};
     }
     return {};
 }
 
-bool is_item_row(RowKind kind) noexcept {
-    return kind == RowKind::value || kind == RowKind::marker || kind == RowKind::external_id;
+// A remembered token is tied to a value's item, or with item 0 to the person.
+bool is_item_row(RowKind kind, const people::FieldItem& place) noexcept {
+    const bool is_tied = kind == RowKind::given_token && place.item != 0;
+    return is_tied || kind == RowKind::value || kind == RowKind::marker ||
+           kind == RowKind::external_id;
 }
 
-Box box_under(RowKind kind) noexcept {
+Box box_under(RowKind kind, const people::FieldItem& place) noexcept {
     namespace subkey = keys::subkey;
     switch (kind) {
     case RowKind::person:
@@ -59,6 +64,13 @@ Box box_under(RowKind kind) noexcept {
     case RowKind::marker: return {{}, {}, Derivation::subkey, KdfContext::item, subkey::kMarker};
     case RowKind::external_id:
         return {{}, {}, Derivation::subkey, KdfContext::item, subkey::kExternalId};
+    case RowKind::given_token:
+        if (is_item_row(kind, place)) {
+            return {{}, {}, Derivation::subkey, KdfContext::item, subkey::kItemGivenToken};
+        }
+        return {{}, {}, Derivation::subkey, KdfContext::subject, subkey::kGivenToken};
+    case RowKind::given_handle:
+        return {{}, {}, Derivation::subkey, KdfContext::subject, subkey::kHandleList};
     case RowKind::value: break;
     }
     return {{}, {}, Derivation::value, KdfContext::index, 0};
@@ -71,6 +83,8 @@ RecordType type_of(RowKind kind) noexcept {
     case RowKind::audit_counter: return RecordType::audit_counter;
     case RowKind::marker: return RecordType::marker;
     case RowKind::external_id: return RecordType::external_id;
+    case RowKind::given_token: return RecordType::given_token;
+    case RowKind::given_handle: return RecordType::given_handle;
     case RowKind::value: break;
     }
     return RecordType::value;
@@ -85,8 +99,9 @@ std::optional<RowPlace> place_of_person_row(const Row& row) {
     if (!kind || !owner || !header) return std::nullopt;
     const Path person = keys::person_path(owner->tenant, owner->number);
     RowPlace place{kind, keys::fixed_path(person), {}, {}};
-    if (is_item_row(*kind)) {
-        const std::uint32_t item = place_in_person(row.key, *kind).item;
+    const auto within = place_in_person(row.key, *kind);
+    if (is_item_row(*kind, within)) {
+        const std::uint32_t item = within.item;
         if (item >= keys::kItemCountMax) return std::nullopt;
         place.leaf = keys::item_path(person, item);
     }
@@ -118,7 +133,7 @@ std::vector<Box> boxes_of_person_row(const Row& row) {
     const auto header = *people::Header::decode(row.value);
     const auto place = place_in_person(row.key, kind);
     people::RecordPlace record{type_of(kind), owner.tenant, owner.number, place.field, place.item};
-    Box box = box_under(kind);
+    Box box = box_under(kind, place);
     box.bytes = row.value.subspan(people::kHeaderSize);
     box.data = people::associated_data(record, header.encode());
     if (kind != RowKind::value || header.format != 2) return {box};

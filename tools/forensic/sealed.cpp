@@ -15,7 +15,9 @@ Kind kind_of(const RowPlace& place) noexcept {
     case people::RowKind::marker: return Kind::consent;
     case people::RowKind::person:
     case people::RowKind::hot:
-    case people::RowKind::audit_counter: break;
+    case people::RowKind::audit_counter:
+    case people::RowKind::given_token:
+    case people::RowKind::given_handle: break;
     }
     return Kind::person;
 }

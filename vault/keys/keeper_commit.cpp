@@ -227,7 +227,7 @@ Acknowledgement Keeper::rebuild(const RootSlot& root, const store::Store& source
                                 const Memory& memory, std::uint64_t own_epoch) {
     const std::lock_guard lock{mutex_};
     require_usable();
-    OBL_ASSERT(!steps.empty());
+    if (steps.empty()) refuse("its chain has no step to copy up to");
     const ChainRow& last = steps.back().row;
     if (!is_consistent(name_.vault, last) || last.root_hash != root_hash(root) ||
         last.members != members_hash(members)) {

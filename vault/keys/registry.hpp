@@ -98,6 +98,8 @@ inline constexpr std::uint64_t kPseudonym = 4;
 inline constexpr std::uint64_t kRequestRow = 5;
 // from leaf(kind policy), context `system`
 inline constexpr std::uint64_t kPolicyRow = 6;
+// from leaf(kind request), context `system`
+inline constexpr std::uint64_t kQueueTag = 7;
 }  // namespace subkey
 
 }  // namespace oubliette::keys

@@ -17,8 +17,10 @@ std::unordered_set<std::size_t> free_pages(MDB_env* env) {
     const Cursor cursor(txn.get(), kFreeTable);
     MDB_val key{};
     MDB_val value{};
+    const std::uint64_t size_max = committed_size(env);
     int code = ::mdb_cursor_get(cursor.get(), &key, &value, MDB_FIRST);
     for (; code == MDB_SUCCESS; code = ::mdb_cursor_get(cursor.get(), &key, &value, MDB_NEXT)) {
+        if (value.mv_size > size_max) throw_fault(MDB_CORRUPTED, "free page list");
         std::vector<std::size_t> list(value.mv_size / sizeof(std::size_t));  // count, then pages
         std::memcpy(list.data(), value.mv_data, list.size() * sizeof(std::size_t));
         if (list.empty() || list[0] >= list.size()) throw_fault(MDB_CORRUPTED, "free page list");
@@ -73,9 +75,9 @@ void resize_file(MDB_env* env, std::uint64_t size) {
     }
 }
 
-// LMDB itself leaves the file short when the
-// last pages of a commit were allocated and freed in it, so the file may lack pages, but only free
-// ones. It is extended before looking: a missing page then reads as zeros, which LMDB refuses.
+// LMDB itself leaves the file short when the last pages of a commit were allocated and freed in
+// it, so the file may lack pages, but only free ones. It is extended before looking: a missing page
+// then reads as zeros, which LMDB refuses.
 void check_size(MDB_env* env, bool is_read_only) {
     const std::uint64_t actual = file_size(env);
     const std::uint64_t expected = committed_size(env);

@@ -312,7 +312,10 @@ def queue_cases():
     paths = [bytes([54]) + person.to_bytes(10, "big"), bytes([60]) + item.to_bytes(10, "big")]
     row = (struct.pack("<BBHI", 1, 7, 3, 4242) + pattern(32, 1) + pattern(32, 2)
            + struct.pack("<I", 2) + b"".join(paths))
-    yield {"id": pattern(16, 33).hex(), "scope": 7, "ground": 3, "due": 4242,
+    leaf = pattern(32, 131)
+    tag = keyed(kdf(leaf, b"oblsys_1", 7), b"obl/queue/1" + pattern(16, 33) + row)
+    row += tag
+    yield {"id": pattern(16, 33).hex(), "leaf": leaf.hex(), "tag": tag.hex(), "scope": 7, "ground": 3, "due": 4242,
            "commitment": pattern(32, 1).hex(), "blind": pattern(32, 2).hex(), "tenant": TENANT,
            "local": 0x10203, "item": 3, "row": row.hex()}
 
