@@ -64,19 +64,6 @@ void Writing::index(const IndexEntry& entry) {
     core.group_.fresh.emplace(entry.fingerprint, entry);
 }
 
-void Writing::find_indexed(std::uint16_t field, people::SubjectIndex::Fingerprint fingerprint,
-                           FunctionRef<bool(keys::SubjectNumber)> visit) const {
-    bool goes_on = true;
-    core.index.find(field, fingerprint, [&](keys::SubjectNumber number) {
-        goes_on = visit(number);
-        return goes_on;
-    });
-    const auto [from, to] = core.group_.fresh.equal_range(fingerprint);
-    for (auto at = from; goes_on && at != to; ++at) {
-        if (at->second.field == field) goes_on = visit(at->second.number);
-    }
-}
-
 void Writing::unindex(const IndexEntry& entry) {
     core.group_.index.push_back({entry, false});
 }

@@ -34,7 +34,8 @@ unsigned scaled(unsigned count) {
 
 // Tokens of six digits for usernames: half a million texts, among which values can be.
 const std::pair<std::string, std::string> kSixDigits{
-    R"json("username":        { "category": "account",   "type": "string",  "identifier": "direct", "token": "pointer",)json",
+    R"json("username":        { "category": "account",   "type": "string",  "identifier": )json"
+    R"json("direct", "token": "pointer",)json",
     R"json("username": { "category": "account", "type": "string", "identifier": "direct",
         "token": "format", "token_format": { "shape": "digits", "length": 6 },
         "search": "blind_index",)json"};

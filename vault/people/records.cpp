@@ -150,7 +150,8 @@ FieldItem field_item_of(ByteView row_key) noexcept {
     FieldItem out;
     out.field = in.be16();
     out.item = in.be32();
-    OBL_ASSERT(in.finished());
+    constexpr std::size_t kRecipientAndKind = 3;  // behind them in a given token's key
+    OBL_ASSERT(in.ok() && (in.rest().empty() || in.rest().size() == kRecipientAndKind));
     return out;
 }
 

@@ -113,12 +113,14 @@ bool has_iban_check(std::string_view signs) noexcept {
 
 bool is_checked_account(std::string_view value) {
     if (!is_account(value)) return false;
-    std::string signs;
+    ByteArray<kAccountSizeMax> signs{};
+    std::size_t size = 0;
     for (const char c : value) {
-        if (is_digit(c) || is_letter(c)) signs += c;
+        if (is_digit(c) || is_letter(c)) signs[size++] = static_cast<Byte>(c);
     }
-    const bool is_good = !looks_like_iban(signs) || has_iban_check(signs);
-    crypto::wipe({reinterpret_cast<Byte*>(signs.data()), signs.size()});
+    const std::string_view text = text_of(ByteView{signs}.first(size));
+    const bool is_good = !looks_like_iban(text) || has_iban_check(text);
+    crypto::wipe(signs);
     return is_good;
 }
 
