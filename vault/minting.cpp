@@ -79,13 +79,18 @@ tokens::Shape Minting::shape_of(policy::FieldId field, TokenKind kind,
                              gate_->document().head.tenant);
 }
 
-std::optional<Refusal> Minting::permit(const Writing& writing, policy::FieldId field,
-                                       std::string_view value) const {
+std::optional<Refusal> Minting::permit_kind(policy::FieldId field) const {
     const auto recipient = static_cast<policy::RecipientId>(scope_.recipient);
     if (!is_own_ && !gate_->has_cell_with(recipient, field)) return Refusal::field_not_necessary;
-    const TokenKind kind = kind_for(field);
     const bool is_indexed = gate_->field_rule(field)->search == policy::SearchIndex::blind_index;
-    if (kind == TokenKind::value && !is_indexed) return Refusal::token_kind_unknown;
+    if (kind_for(field) == TokenKind::value && !is_indexed) return Refusal::token_kind_unknown;
+    return std::nullopt;
+}
+
+std::optional<Refusal> Minting::permit(const Writing& writing, policy::FieldId field,
+                                       std::string_view value) const {
+    if (const auto refusal = permit_kind(field)) return *refusal;
+    const TokenKind kind = kind_for(field);
     if (kind != TokenKind::format) return std::nullopt;
     // Other items of the same put may draw from the same space.
     const std::uint64_t count = repeat_ == Repeat::same_each_time ? policy::kFieldCountMax : 1;
@@ -99,7 +104,7 @@ Result<TokenText> Minting::mint(Writing& writing, const people::Person& person,
                                 policy::FieldId field, std::uint32_t salt32) const {
     const TokenKind kind = kind_for(field);
     if (!is_in_table(kind)) return seal(person, field, salt32, kind);
-    if (const auto refusal = permit(writing, field, {})) return *refusal;
+    if (const auto refusal = permit_kind(field)) return *refusal;
     auto value = writing.core.people->open_value(writing.view, person.number, field, salt32);
     if (!value) return value.error();
     const bool has_many = gate_->field_rule(field)->many_values();

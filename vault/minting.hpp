@@ -38,6 +38,7 @@ private:
 
     Minting() = default;
 
+    [[nodiscard]] std::optional<Refusal> permit_kind(policy::FieldId field) const;
     [[nodiscard]] policy::TokenKind kind_for(policy::FieldId field) const;
     [[nodiscard]] tokens::Shape shape_of(policy::FieldId field, policy::TokenKind kind,
                                          std::string_view value) const;

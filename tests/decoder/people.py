@@ -252,7 +252,7 @@ def _given_token(plain, what):
     text = reader.take(size)
     check(len(plain) == -(-(3 + size) // 16) * 16, f"{what}: padded to another size")
     reader.zeros(len(plain) - reader.at)
-    check(size > 0, f"{what}: a token without text")
+    check(0 < size <= 128, f"{what}: a token of odd size")
     return GivenToken(kid, text.decode())
 
 

@@ -11,7 +11,7 @@ using crypto::KdfContext;
 using keys::RecordType;
 
 constexpr std::size_t kPadding = 16;
-constexpr std::size_t kTextMax = 255;
+constexpr std::size_t kTextMax = 128;  // tokens/token_text.hpp
 
 RecordPlace record_place(const GivenTokenPlace& place) noexcept {
     return {RecordType::given_token, place.tenant, place.number, place.field, place.item};
@@ -42,7 +42,7 @@ std::optional<GivenToken> decode(ByteView plaintext) {
     const bool has_padding = in.ok() && plaintext.size() % kPadding == 0 &&
                              in.rest().size() < kPadding &&
                              std::ranges::all_of(in.rest(), [](Byte b) { return b == 0; });
-    if (!has_padding || size == 0) return std::nullopt;
+    if (!has_padding || size == 0 || size > kTextMax) return std::nullopt;
     return token;
 }
 

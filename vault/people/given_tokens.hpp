@@ -11,7 +11,7 @@
 // boxed under the person's keys and dies with them. DO NOT CHANGE: it is on disk and in backups.
 //
 //   given token  := header | box; header.schema = recipient, header.retention class = token kind
-//     plaintext := kid:u16 | size:u8 | text | 0-padding to a multiple of 16
+//     plaintext := kid:u16 | size:u8, at most 128 | text | 0-padding to a multiple of 16
 //     item 0: under subkey 16 of S_fix, context `subject`; the text has no part of a value
 //     else:   under subkey 16 of that item key, context `item`; dies with the value
 //   given handle := header | box under subkey 5 of S_fix, context `subject`
