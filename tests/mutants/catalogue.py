@@ -176,7 +176,7 @@ MUTANTS = [
            "if (state == keys::NodeState::whole) {", "if (false) {",
            (verbs("*objection*", "an old copy brings back no consent*"),)),
     Mutant("delete: replaced values live", "vault/erase.cpp",
-           "    add_superseded(writing, addresses, path);\n", "",
+           "    add_superseded(writing, addresses, person->number);\n", "",
            (verbs("a field's deletion takes*"),)),
     Mutant("erase: no audit entry", "vault/erase.cpp",
            "is_field ? outcome.number : std::nullopt, std::nullopt, row.id);",
