@@ -78,6 +78,8 @@ void run_apart(const CallPtr& call, std::function<void(Call&)> work);
 void handle_put_subject(const CallPtr& call);
 void handle_tokenize(const CallPtr& call);
 void handle_detokenize(const CallPtr& call);
+void handle_inspect_token(const CallPtr& call);
+void handle_plant_poison(const CallPtr& call);
 void handle_get_subject(const CallPtr& call);
 void handle_search(const CallPtr& call);
 void handle_match(const CallPtr& call);

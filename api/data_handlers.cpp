@@ -25,10 +25,6 @@ void write_disclosed(JsonWriter& json, const Disclosed& disclosed) {
     json.member("transform", disclosed.transform);
 }
 
-std::string_view text_of_token(const TokenText& token) noexcept {
-    return {token.data(), token.size()};
-}
-
 // {"items":[...],"failed":n}: each item what `write` makes of it, or its refusal, in order.
 template <class Item, class Write>
 void answer_items(Call& call, const std::vector<std::variant<Item, Refusal>>& items, Write write,
@@ -64,29 +60,25 @@ std::optional<std::vector<std::string_view>> read_texts(const std::optional<Json
     return texts;
 }
 
-std::optional<TokenOptions> read_token_options(JsonValue value) {
+Result<TokenOptions> read_token_options(JsonValue value) {
     if (!value.is(JsonType::object) || !value.has_only({"kind", "expires_in", "recipient"})) {
-        return std::nullopt;
+        return Refusal::malformed;
     }
     TokenOptions options;
     if (const auto kind = value.find("kind")) {
-        const std::string_view name = kind->as_text().value_or("");
-        if (name == "pointer" || name == "format") {
-            options.kind = tokens::TokenKind::pointer;
-        } else if (name == "deterministic") {
-            options.kind = tokens::TokenKind::deterministic;
-        } else {
-            return std::nullopt;
-        }
+        const auto name = kind->as_text();
+        if (!name) return Refusal::malformed;
+        options.kind = policy::find_token_kind(*name);
+        if (!options.kind) return Refusal::token_kind_unknown;
     }
     if (const auto seconds = value.find("expires_in")) {
         const auto number = seconds->as_integer();
-        if (!number || *number < 1 || *number > 0xFFFF'FFFFLL / 2) return std::nullopt;
+        if (!number || *number < 1 || *number > 0xFFFF'FFFFLL / 2) return Refusal::malformed;
         options.expires_in_seconds = static_cast<std::uint32_t>(*number);
     }
     if (const auto recipient = value.find("recipient")) {
         const auto name = recipient->as_text();
-        if (!name || name->empty()) return std::nullopt;
+        if (!name || name->empty()) return Refusal::malformed;
         options.recipient = *name;
     }
     return options;
@@ -186,7 +178,7 @@ void handle_put_subject(const CallPtr& call) {
         JsonWriter json{buffer};
         json.begin_object().member("subject", call->parameter(0)).key("tokens").begin_object();
         for (const FieldToken& token : result->tokens) {
-            json.member(token.field, text_of_token(token.token));
+            json.member(token.field, token.token.view());
         }
         json.end_object().end_object();
         call->answer(200, buffer);
@@ -203,7 +195,7 @@ void handle_tokenize(const CallPtr& call) {
     TokenizeRequest tokenize{*purpose, std::move(*items), {}, {}};
     if (const auto token = body->find("token")) {
         const auto options = read_token_options(*token);
-        if (!options) return call->refuse(Refusal::malformed);
+        if (!options) return call->refuse(options.error());
         tokenize.token = *options;
     }
     if (const auto consents = body->find("consents")) {
@@ -215,7 +207,7 @@ void handle_tokenize(const CallPtr& call) {
         call->caller, tokenize, [call](Result<TokenizeAnswer> result, const Fault* fault) {
             if (call->is_refused(result, fault)) return;
             answer_items(*call, *result, [](JsonWriter& json, const TokenText& token) {
-                json.member("token", text_of_token(token));
+                json.member("token", token.view());
             });
         });
 }

@@ -94,7 +94,8 @@ void write_replay(JsonWriter& json, const Replay& replay) {
 }  // namespace
 
 void handle_decide(const CallPtr& call) {
-    const auto body = call->body({"subject", "field", "purpose", "order", "recipient", "version", "at"});
+    const auto body =
+        call->body({"subject", "field", "purpose", "order", "recipient", "version", "at"});
     if (!body) return call->refuse(body.error());
     const auto subject = body->find_text("subject");
     const auto field = body->find_text("field");
@@ -103,8 +104,7 @@ void handle_decide(const CallPtr& call) {
     if (!subject || !field || !purpose || !is_order_valid) {
         return call->refuse(Refusal::malformed);
     }
-    const ReadRequest read{
-        *subject, *purpose, {*field}, body->find_text("order").value_or("")};
+    const ReadRequest read{*subject, *purpose, {*field}, body->find_text("order").value_or("")};
     if ((call->caller.roles & kOfficers) != 0) return explain(call, *body, read);
     const bool is_own = !body->find("recipient") && !body->find("version") && !body->find("at");
     if (!is_own) return call->refuse(Refusal::role_denied);

@@ -105,6 +105,13 @@ constexpr std::array kRefusalTexts{
                 "Only fields that the policy marks as searchable have an index."},
     RefusalText{Refusal::token_kind_unknown, "Unknown kind of token",
                 "Use a token kind that the policy allows for this field."},
+    RefusalText{Refusal::token_used, "The token was used",
+                "It could be opened once; ask for a new one with POST /v1/tokenize."},
+    RefusalText{Refusal::token_expired, "The token has expired",
+                "Ask for a new one with POST /v1/tokenize."},
+    RefusalText{Refusal::token_space_full, "Too few texts of this shape are left",
+                "Use pointer tokens or a longer token_format for this field, or cut the recipient "
+                "off to begin a new space."},
     RefusalText{Refusal::idempotency_mismatch, "The Idempotency-Key was used for another request",
                 "Use a fresh Idempotency-Key for each different request."},
     RefusalText{Refusal::paused, "Paused",
@@ -238,7 +245,9 @@ unsigned status_of(Refusal refusal) noexcept {
     case Refusal::version_not_current:
     case Refusal::version_frozen:
     case Refusal::idempotency_in_flight: return 409;
-    case Refusal::erased: return 410;
+    case Refusal::erased:
+    case Refusal::token_used:
+    case Refusal::token_expired: return 410;
     case Refusal::too_large: return 413;
     case Refusal::media_type: return 415;
     case Refusal::value_invalid:
@@ -248,6 +257,7 @@ unsigned status_of(Refusal refusal) noexcept {
     case Refusal::transform_unavailable:
     case Refusal::field_not_searchable:
     case Refusal::token_kind_unknown:
+    case Refusal::token_space_full:
     case Refusal::idempotency_mismatch: return 422;
     case Refusal::paused:
     case Refusal::restricted:

@@ -41,6 +41,9 @@ constexpr Access kStaff{mask_of(Role::privacy_officer, Role::key_operator, Role:
 constexpr std::array kRoutes{
     Route{Method::post, "/v1/detokenize", kApp, Operation::detokenize},
     Route{Method::post, "/v1/tokenize", kApp, Operation::tokenize},
+    Route{Method::post, "/v1/tokens/inspect", kOfficerOrOperator, Operation::inspect_token},
+    Route{Method::post, "/v1/recipients/{recipient}/poison", kOfficerOrOperator,
+          Operation::plant_poison},
     Route{Method::post, "/v1/match", kApp, Operation::match},
     Route{Method::post, "/v1/search", kApp, Operation::search},
     Route{Method::put, "/v1/subjects/{subject}", kApp, Operation::put_subject},
@@ -324,6 +327,8 @@ std::string_view name_of(Operation operation) noexcept {
     case Operation::put_subject: return "put_subject";
     case Operation::tokenize: return "tokenize";
     case Operation::detokenize: return "detokenize";
+    case Operation::inspect_token: return "inspect_token";
+    case Operation::plant_poison: return "plant_poison";
     case Operation::get_subject: return "get_subject";
     case Operation::delete_field: return "delete_field";
     case Operation::search: return "search";

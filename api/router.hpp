@@ -23,6 +23,8 @@ enum class Operation : std::uint8_t {
     put_subject,
     tokenize,
     detokenize,
+    inspect_token,
+    plant_poison,
     get_subject,
     delete_field,
     search,

@@ -30,6 +30,8 @@ void dispatch(const CallPtr& call) {
     case Operation::put_subject: return handle_put_subject(call);
     case Operation::tokenize: return handle_tokenize(call);
     case Operation::detokenize: return handle_detokenize(call);
+    case Operation::inspect_token: return handle_inspect_token(call);
+    case Operation::plant_poison: return handle_plant_poison(call);
     case Operation::get_subject: return handle_get_subject(call);
     case Operation::delete_field: return handle_delete_field(call);
     case Operation::search: return handle_search(call);

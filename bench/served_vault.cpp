@@ -189,7 +189,7 @@ void ServedVault::append_new_people(std::string& request, std::uint64_t people) 
         append_value(body, who, "industry", "industry " + std::to_string(number % 40));
     }
     body.back() = ']';
-    body.append("}");
+    body.append(R"(,"token":{"kind":"pointer"}})");
     append_post(request, "/v1/tokenize", app_key_, body);
 }
 

@@ -46,6 +46,7 @@ void add_rotate(CLI::App& program, Run& chosen);
 void add_serve(CLI::App& program, Run& chosen);
 void add_status(CLI::App& program, Run& chosen);
 void add_tenant(CLI::App& program, Run& chosen);
+void add_token(CLI::App& program, Run& chosen);
 void add_tokenize(CLI::App& program, Run& chosen);
 
 // --url, --ca, --key-file with their environment variables.

@@ -28,6 +28,7 @@ void add_verbs(CLI::App& program, Run& chosen) {
     add_keeper(program, chosen);
     add_rotate(program, chosen);
     // Those who use it.
+    add_token(program, chosen);
     add_tokenize(program, chosen);
     add_detokenize(program, chosen);
     add_erase(program, chosen);

@@ -20,13 +20,14 @@ std::unique_ptr<store::ReadView> Core::read_for_disclosure() const {
     return store->read();
 }
 
-void Core::audit_then(std::vector<DisclosureEntry> entries,
-                      std::function<void(const Fault*)> done) {
+void Core::use_then(std::vector<DisclosureEntry> entries, UseUp use_up,
+                    std::function<void(const Fault*)> done) {
     const auto waiting = disclosures_->add(std::move(done));
     if (!waiting) return;
     const auto shared = std::make_shared<std::vector<DisclosureEntry>>(std::move(entries));
     committer_->submit(
-        [this, shared](store::WriteView& view) {
+        [this, shared, use_up](store::WriteView& view) {
+            if (use_up) use_up(view, *shared);
             for (DisclosureEntry& entry : *shared) {
                 if (entry.pseudonym_key) {
                     append_as(view, entry.pending, &*entry.pseudonym_key);
@@ -36,11 +37,18 @@ void Core::audit_then(std::vector<DisclosureEntry> entries,
                 if (entry.passage && entry.passage->write(view)) append_alarm(view, *entry.passage);
             }
         },
-        [shared, waiting](const Fault* fault) {
+        [this, shared, waiting, has_use = use_up != nullptr](const Fault* fault) {
             for (DisclosureEntry& entry : *shared) {
                 if (entry.passage && fault == nullptr) entry.passage->committed();
             }
             shared->clear();
+            if (fault == nullptr && has_use) {
+                try {
+                    record_state();
+                } catch (const Fault& failed) {
+                    return waiting->tell(&failed);
+                }
+            }
             if (fault == nullptr) return waiting->tell(nullptr);
             const Fault unavailable{FaultKind::audit_unavailable,
                                     "the audit entry could not be made durable"};

@@ -65,6 +65,7 @@ people::Person Writing::create_person(std::string_view external_id) {
 
 void Writing::index(const IndexEntry& entry) {
     core.group_.index.push_back({entry, true});
+    core.group_.fresh.emplace(entry.fingerprint, entry);
 }
 
 void Writing::unindex(const IndexEntry& entry) {
@@ -116,6 +117,8 @@ void Core::start(const VaultOptions& options) {
     holds = std::make_unique<Holds>(*this);
     clients = std::make_unique<Clients>(*plane, tenant);
     policies = std::make_unique<Policies>(*plane, tenant);
+    token_table = std::make_unique<TokenTable>(*this);
+    token_table->teach_lease(*store->read());
     start_committer(options.audit_wait);
     record_term();
     derive_queue_key();

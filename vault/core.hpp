@@ -26,6 +26,7 @@
 #include "vault/standing.hpp"
 #include "vault/subject_budget.hpp"
 #include "vault/tile_builder.hpp"
+#include "vault/token_table.hpp"
 #include "vault/vault.hpp"
 
 // What the verbs of vault.hpp share: the open store, key plane, policy, clients, log and index,
@@ -94,6 +95,9 @@ struct Writing {
     [[nodiscard]] people::Person create_person(std::string_view external_id);
     void index(const IndexEntry& entry);
     void unindex(const IndexEntry& entry);
+    // Candidates of the index, those of this transaction included; as SubjectIndex::find().
+    void find_indexed(std::uint16_t field, people::SubjectIndex::Fingerprint fingerprint,
+                      FunctionRef<bool(keys::SubjectNumber)> visit) const;
     // False if another work of this transaction has taken the client name.
     [[nodiscard]] bool claim_client_name(const std::string& name);
     // Writes the queue row of a revocation; submit it with Core::revoke() after the commit.
@@ -133,7 +137,15 @@ public:
     // Makes the entries durable, then calls `done`: a disclosure waits for this.
     // The keys in the entries are wiped then. Fault{audit_unavailable} if they are not, at the
     // latest VaultOptions::audit_wait after the committer came to a standstill.
-    void audit_then(std::vector<DisclosureEntry> entries, std::function<void(const Fault*)> done);
+    void audit_then(std::vector<DisclosureEntry> entries, std::function<void(const Fault*)> done) {
+        use_then(std::move(entries), {}, std::move(done));
+    }
+    // The same, with work of the same transaction before its entries, which it may change; it
+    // starts from nothing each time it runs. Before `done` the keepers know of the commit, so that
+    // no older copy of the data passes for the present one.
+    using UseUp = std::function<void(store::WriteView&, std::vector<DisclosureEntry>&)>;
+    void use_then(std::vector<DisclosureEntry> entries, UseUp use_up,
+                  std::function<void(const Fault*)> done);
 
     // Removes up to `count_max` unreadable rows; true if none are left.
     using RemoveRows = std::function<bool(store::WriteView& view, std::size_t count_max)>;
@@ -146,8 +158,11 @@ public:
         RemoveRows remove_rows;                      // set: these rows go afterwards
         std::vector<IndexEntry> index_entries;       // leave the index before FINAL
         std::function<void(const ErasureRow&)> on_final;
+        std::shared_ptr<Revoking> before;  // submitted first: when this is final, that is
     };
     void revoke(Revoking revoking, std::function<void(const Fault*)> recorded);
+    // A client opened a poison token. Any thread of the vault.
+    void raise_poison_alarm(std::uint16_t client, bool ends_client);
     // Tags the row and puts it into the queue.
     void enqueue(store::WriteView& view, QueueRow row) const;
     // Commits `work`, which fills `revoking`, revokes what it names (perhaps nothing) and waits
@@ -193,6 +208,10 @@ public:
     // Tells the keepers how far the data plane is, and publishes the head of the log that they
     // know then: it covers every commit that ended before this call. Throws Fault{storage}.
     void record_state() { write_state_record(); }
+    // How many older copies of the data were accepted (KEYS 4.6).
+    [[nodiscard]] std::uint16_t generation() const noexcept {
+        return static_cast<std::uint16_t>(generation_);
+    }
     // Entries of the log as of the last commit.
     [[nodiscard]] std::uint64_t log_size() const noexcept { return log_->size(); }
     [[nodiscard]] VaultStatus status() const;
@@ -214,6 +233,7 @@ public:
     std::unique_ptr<Orders> orders;
     std::unique_ptr<Holds> holds;
     std::unique_ptr<Retention> retention;
+    std::unique_ptr<TokenTable> token_table;
     people::SubjectIndex index;
     people::MatchLimit match_limit;
     Standing standing{*this};
@@ -234,6 +254,8 @@ private:
         std::map<std::string, keys::SubjectNumber, std::less<>> subjects;
         std::set<keys::SubjectNumber> erased;  // accepted here, not submitted to the plane yet
         std::vector<IndexChange> index;        // in order: a later work may undo an earlier one
+        // The new ones among them, by fingerprint; undone ones stay, as hints that lead nowhere.
+        std::unordered_multimap<people::SubjectIndex::Fingerprint, IndexEntry> fresh;
     };
     // Within one transaction: items of one person tend to come together.
     struct PseudonymKey {
@@ -320,6 +342,7 @@ private:
     unsigned guests_ = 0;  // operators' verbs under way: they hold the plane
 
     std::atomic<std::size_t> erasures_waiting_{0};
+    std::atomic<std::size_t> poison_opened_{0};
     std::atomic<std::size_t> damaged_rows_{0};  // found while the index was rebuilt
     std::atomic<bool> stopping_{false};
     std::mutex house_mutex_;

@@ -31,9 +31,10 @@ void Vault::decide(const Caller& caller, const ReadRequest& request, Done<Decisi
     }
     disclosing.note(subject, field ? static_cast<std::uint16_t>(*field) : std::uint16_t{0},
                     decision.refusal);
-    disclosing.finish([decision, done = std::move(done)](const Fault* fault) {
-        done(fault == nullptr ? decision : Decision{}, fault);
-    });
+    disclosing.finish(
+        [decision, done = std::move(done)](const Fault* fault, const std::vector<std::size_t>&) {
+            done(fault == nullptr ? decision : Decision{}, fault);
+        });
 }
 
 }  // namespace oubliette

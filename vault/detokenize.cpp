@@ -53,7 +53,8 @@ ReadItem read_field(Core& core, Disclosing& disclosing, std::string_view subject
 // Hands the answer out when the audit entries are durable.
 template <class Answer>
 void answer_after_audit(Disclosing& disclosing, std::shared_ptr<Answer> answer, Done<Answer> done) {
-    disclosing.finish([answer = std::move(answer), done = std::move(done)](const Fault* fault) {
+    disclosing.finish([answer = std::move(answer), done = std::move(done)](
+                          const Fault* fault, const std::vector<std::size_t>&) {
         if (fault != nullptr) return done(Refusal::audit_unavailable, fault);
         done(std::move(*answer), nullptr);
     });
@@ -81,6 +82,7 @@ void Vault::detokenize(const Caller& caller, const DetokenizeRequest& request,
         if (shown) {
             disclosing.note(token->subject, token->field, std::nullopt,
                             rank_of(*answer->gate, *shown));
+            if (token->one_time) disclosing.use_up(*token->one_time);
             answer->items.emplace_back(std::move(*shown));
         } else {
             disclosing.note(token->subject, token->field, shown.error());
@@ -88,7 +90,13 @@ void Vault::detokenize(const Caller& caller, const DetokenizeRequest& request,
         }
     }
     answer->retry_after = disclosing.retry_after();
-    answer_after_audit(disclosing, std::move(answer), std::move(done));
+    disclosing.finish([answer = std::move(answer), done = std::move(done)](
+                          const Fault* fault, const std::vector<std::size_t>& lost) {
+        if (fault != nullptr) return done(Refusal::audit_unavailable, fault);
+        // Each item has noted exactly one entry.
+        for (const std::size_t item : lost) answer->items[item] = Refusal::token_used;
+        done(std::move(*answer), nullptr);
+    });
 }
 
 void Vault::read(const Caller& caller, const ReadRequest& request, Done<ReadAnswer> done) {
@@ -111,7 +119,8 @@ void Vault::read(const Caller& caller, const ReadRequest& request, Done<ReadAnsw
     if (!is_person_missing) {
         return answer_after_audit(disclosing, std::move(answer), std::move(done));
     }
-    disclosing.finish([refusal = number->error(), done = std::move(done)](const Fault* fault) {
+    disclosing.finish([refusal = number->error(), done = std::move(done)](
+                          const Fault* fault, const std::vector<std::size_t>&) {
         done(fault == nullptr ? refusal : Refusal::audit_unavailable, fault);
     });
 }

@@ -48,7 +48,12 @@ Disclosing::Disclosing(Core& core, const Caller& caller, audit::Action action,
     }
 }
 
-Result<tokens::TokenPayload> Disclosing::open_token(std::string_view text) {
+Result<Disclosing::Target> Disclosing::open_token(std::string_view text) {
+    if (text.starts_with(tokens::kTokenPrefix)) return open_sealed(text);
+    return open_from_table(text);
+}
+
+Result<Disclosing::Target> Disclosing::open_sealed(std::string_view text) {
     tokens::TokenScope scope{core_.tenant, static_cast<std::uint16_t>(caller_.recipient), 0};
     std::optional<tokens::TokenPayload> payload;
     if (token_keys_) {  // nearly all tokens of a batch have one kid: then they are decoded once
@@ -66,9 +71,51 @@ Result<tokens::TokenPayload> Disclosing::open_token(std::string_view text) {
         payload = tokens::open_token(token_keys_->second, scope, text);
         if (!payload) return Refusal::not_found;
     }
+    if (payload->kind == tokens::TokenKind::poison) return swallow(payload->salt32 == 1);
     const bool is_over = payload->expiry.seconds != 0 && now_ >= payload->expiry;
-    if (is_over) return Refusal::not_found;
-    return *payload;
+    if (is_over) return Refusal::token_expired;
+    return Target{payload->subject, payload->field, payload->salt32, std::nullopt};
+}
+
+// Whoever opened it must not notice.
+Refusal Disclosing::swallow(bool ends_client) noexcept {
+    poison_ = poison_.value_or(false) || ends_client;
+    return Refusal::not_found;
+}
+
+Result<Disclosing::Target> Disclosing::open_from_table(std::string_view text) {
+    if (!table_keys_) table_keys_ = core_.token_table->keys_of(caller_.recipient);
+    if (!*table_keys_) return Refusal::not_found;
+    const auto found = core_.token_table->find(*view_, **table_keys_, text);
+    if (!found) return found.error();
+    if (tokens::is_poison(found->row.state)) {
+        return swallow(found->row.state == tokens::TableState::poison_ends_client);
+    }
+    const bool is_one_time = found->row.kind == tokens::TableKind::one_time;
+    if (is_one_time && !core_.token_table->is_open(*found)) return Refusal::token_used;
+    const bool is_over = found->row.expiry.seconds != 0 && now_ >= found->row.expiry;
+    if (is_over) return Refusal::token_expired;
+    return choose_member(*found);
+}
+
+// Of several people with one value token, the first who still has the value.
+Result<Disclosing::Target> Disclosing::choose_member(const FoundToken& found) {
+    Target target;
+    target.field = found.row.field;
+    if (found.row.kind == tokens::TableKind::one_time) target.one_time = found.place;
+    for (const tokens::TokenMember& member : found.row.members) {
+        target.subject = member.subject;
+        target.salt32 = member.salt32;
+        if (found.row.members.size() == 1) break;
+        const policy::FieldId field{target.field};
+        if (core_.people->open_value(*view_, target.subject, field, target.salt32)) break;
+    }
+    return target;
+}
+
+void Disclosing::use_up(const tokens::TokenRowPlace& one_time) {
+    OBL_ASSERT(!entries_.empty());
+    uses_.push_back({one_time, entries_.size() - 1});
 }
 
 std::optional<Refusal> Disclosing::check_field(policy::FieldId field) {
@@ -213,7 +260,7 @@ Result<Disclosed> Disclosing::disclose(keys::SubjectNumber number, policy::Field
         key = core_.pseudonym_key(is_shared ? policy::RecipientId{} : caller_.recipient);
     }
     auto shown = policy::apply_transform(rule, gate_->field_rule(field)->type, opened->value.kind,
-                                         opened->value.text, key);
+                                         opened->value.text, key, now_);
     if (!shown) return shown.error();
     Disclosed disclosed;
     disclosed.field = gate_->name_of(field);
@@ -254,10 +301,33 @@ void Disclosing::note(std::optional<keys::SubjectNumber> subject, std::uint16_t 
     }
 }
 
-void Disclosing::finish(std::function<void(const Fault*)> done) {
+void Disclosing::finish(Finished done) {
     view_.reset();
-    core_.audit_then(std::move(entries_), [ticket = std::move(ticket_), done = std::move(done)](
-                                              const Fault* fault) { done(fault); });
+    const auto lost = std::make_shared<std::vector<std::size_t>>();
+    if (poison_) {
+        note(std::nullopt, 0, std::nullopt);
+        entries_.back().pending.entry.action = audit::Action::poison_opened;
+    }
+    const auto told = [&core = core_, ticket = std::move(ticket_), lost, poison = poison_,
+                       client = caller_.client, done = std::move(done)](const Fault* fault) {
+        if (poison) core.raise_poison_alarm(client, *poison);
+        done(fault, *lost);
+    };
+    if (uses_.empty()) return core_.audit_then(std::move(entries_), told);
+    // Committed before the value leaves: of two openings at one instant the later finds it used.
+    const auto use = [&core = core_, lost, uses = std::move(uses_), recipient = caller_.recipient](
+                         store::WriteView& view, std::vector<DisclosureEntry>& entries) {
+        lost->clear();
+        const auto keys = core.token_table->keys_of(recipient);
+        for (const Use& one : uses) {
+            audit::Entry& entry = entries[one.entry].pending.entry;
+            const bool is_ours = keys && core.token_table->use_up(view, *keys, one.token);
+            entry.refusal = is_ours ? std::nullopt : std::optional{Refusal::token_used};
+            entry.failed_steps = is_ours ? std::uint16_t{0} : failed_step_bit(Refusal::token_used);
+            if (!is_ours) lost->push_back(one.entry);
+        }
+    };
+    core_.use_then(std::move(entries_), use, told);
 }
 
 }  // namespace oubliette

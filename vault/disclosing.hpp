@@ -22,9 +22,20 @@ public:
     // Room for so many items, so that keys are not moved about.
     void reserve(std::size_t item_count) { entries_.reserve(item_count); }
 
-    // Step 1: the caller's own token. Refuses: not_found, erased (the caller's recipient was cut
-    // off from all tokens of that time; only after steps 2-4 and 6).
-    [[nodiscard]] Result<tokens::TokenPayload> open_token(std::string_view text);
+    // What a token points to.
+    struct Target {
+        keys::SubjectNumber subject;
+        std::uint16_t field = 0;
+        std::uint32_t salt32 = 0;
+        std::optional<tokens::TokenRowPlace> one_time;  // to be used up
+    };
+    // Step 1: the caller's own token. Refuses: not_found, token_expired, token_used, erased (a
+    // handle of somebody who was erased; or the caller's recipient was cut off from all sealed
+    // tokens of that time; only after steps 2-4 and 6).
+    [[nodiscard]] Result<Target> open_token(std::string_view text);
+    // The last entry noted is of a value that leaves only if this token is not used yet: finish()
+    // uses it up in the transaction of the entry.
+    void use_up(const tokens::TokenRowPlace& one_time);
 
     // Steps 2-14 for one value of one person, and the value as the policy shows it.
     // `salt32` 0: the field's present value.
@@ -45,14 +56,20 @@ public:
     void note(std::optional<keys::SubjectNumber> subject, std::uint16_t field,
               std::optional<Refusal> refusal, std::uint8_t transform = 0);
 
-    // Ends the snapshot and makes the entries durable; then `done`.
-    void finish(std::function<void(const Fault*)> done);
+    // Ends the snapshot, uses up what use_up() named, and makes the entries durable; then `done`.
+    // `lost`: entries, by their order, whose one-time token somebody else had used by then.
+    using Finished = std::function<void(const Fault*, const std::vector<std::size_t>& lost)>;
+    void finish(Finished done);
 
     [[nodiscard]] const std::shared_ptr<const policy::Gate>& gate() const noexcept { return gate_; }
     [[nodiscard]] const store::ReadView& view() const noexcept { return *view_; }
     [[nodiscard]] Timestamp now() const noexcept { return now_; }
 
 private:
+    [[nodiscard]] Refusal swallow(bool ends_client) noexcept;
+    [[nodiscard]] Result<Target> open_sealed(std::string_view text);
+    [[nodiscard]] Result<Target> open_from_table(std::string_view text);
+    [[nodiscard]] Result<Target> choose_member(const FoundToken& found);
     [[nodiscard]] const Result<policy::SubjectState>& state_of(keys::SubjectNumber number);
     [[nodiscard]] std::optional<Refusal> check_person(keys::SubjectNumber number,
                                                       policy::FieldId field,
@@ -87,6 +104,13 @@ private:
     std::optional<policy::TransformIndex> want_;
     OrderUse order_;
     std::vector<DisclosureEntry> entries_;
+    struct Use {
+        tokens::TokenRowPlace token;
+        std::size_t entry = 0;
+    };
+    std::vector<Use> uses_;
+    std::optional<std::optional<TokenTable::Keys>> table_keys_;  // asked for once
+    std::optional<bool> poison_;  // one was opened; true: it ends the client
 
     // Items of one person tend to come together.
     std::optional<keys::SubjectNumber> last_number_;

@@ -48,15 +48,18 @@ std::optional<Path> path_of(const Path& person, const Row& row) {
     case RowKind::hot:
     case RowKind::audit_counter:
     case RowKind::told:
-    case RowKind::request_link: return keys::fixed_path(person);
+    case RowKind::request_link:
+    case RowKind::given_handle: return keys::fixed_path(person);
     case RowKind::external_id:
     case RowKind::order_link:
     case RowKind::hold_link:
     case RowKind::exception_note: return keys::item_path(person, 0);
     case RowKind::value:
-    case RowKind::marker: break;
+    case RowKind::marker:
+    case RowKind::given_token: break;
     }
     const std::uint32_t item = people::field_item_of(row.key).item;
+    if (row.kind == RowKind::given_token && item == 0) return keys::fixed_path(person);
     if (item >= keys::kItemCountMax) return std::nullopt;
     return keys::item_path(person, item);
 }

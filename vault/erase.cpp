@@ -98,6 +98,22 @@ void accept(Writing& writing, const Caller& caller, std::string_view subject, Gr
     outcome.answer.first = !outcome.commitment;
 }
 
+// The leaves of the person's handle tokens die too, in a request of their own and first: the
+// receipt names one person, and nothing that stays says which handles were theirs.
+void queue_handles(Writing& writing, keys::SubjectNumber number, Core::Revoking& revoking) {
+    Core::Revoking handles;
+    auto& revocation = handles.row.revocation;
+    for (const keys::SubjectNumber handle : writing.core.people->handles(writing.view, number)) {
+        revocation.addresses.push_back(keys::handle_path(writing.core.tenant, handle));
+    }
+    if (revocation.addresses.empty()) return;
+    crypto::random_bytes(revocation.id);
+    revocation.scope = keys::RevocationScope::token_key;
+    handles.row.due = writing.now;
+    writing.enqueue(handles.row);
+    revoking.before = std::make_shared<Core::Revoking>(std::move(handles));
+}
+
 void erase_whole(Writing& writing, keys::SubjectNumber number, std::string_view subject,
                  ErasureWork& outcome) {
     drop_holds(writing, number);
@@ -239,6 +255,7 @@ void erase_person(Writing& writing, const Caller& caller, keys::SubjectNumber nu
     } else {
         erase_around_holds(writing, number, outcome);
     }
+    queue_handles(writing, number, outcome.revoking);
     accept(writing, caller, external_id, ground, outcome);
     // While the keys still say who was told.
     recall_erased(writing, number, outcome.answer.erasure.id);

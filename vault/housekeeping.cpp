@@ -90,6 +90,19 @@ bool Core::index_row(ByteView key, ByteView value) {
     return true;
 }
 
+void Writing::find_indexed(std::uint16_t field, people::SubjectIndex::Fingerprint fingerprint,
+                           FunctionRef<bool(keys::SubjectNumber)> visit) const {
+    bool goes_on = true;
+    core.index.find(field, fingerprint, [&](keys::SubjectNumber number) {
+        goes_on = visit(number);
+        return goes_on;
+    });
+    const auto [from, to] = core.group_.fresh.equal_range(fingerprint);
+    for (auto at = from; goes_on && at != to; ++at) {
+        if (at->second.field == field) goes_on = visit(at->second.number);
+    }
+}
+
 // ---- Every second --------------------------------------------------------------------------
 
 void Core::keep_house() {

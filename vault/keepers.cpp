@@ -99,6 +99,12 @@ std::vector<std::string> warnings_of(const VaultStatus& status) {
         warnings.emplace_back(
             "pages of the key tree are damaged in every keeper: the keys below them are lost");
     }
+    if (status.poison_opened > 0) {
+        warnings.emplace_back(
+            "A POISON TOKEN WAS OPENED: somebody reads what they should not have; the audit "
+            "entries "
+            "poison_opened name the client");
+    }
     if (status.damaged_rows > 0) {
         warnings.emplace_back(
             "stored rows are damaged: restore a backup, and check it first with a drill");

@@ -12,6 +12,7 @@ struct MetaRow {
     static constexpr std::string_view kTenant = "tenant";      // name
     static constexpr std::string_view kSequence = "sequence";  // generation:u32 | sequence:u64
     static constexpr std::string_view kNumbers = "numbers";    // end of the newest lease:u64
+    static constexpr std::string_view kHandles = "handles";    // the same of handle numbers
     static constexpr std::string_view kLogKey = "log_key";     // newest kid:u16, log_publisher.hpp
     static constexpr std::string_view kSweep = "sweep";        // vault/retention.hpp
     static constexpr std::string_view kTerm = "term";          // u64: of the newest start

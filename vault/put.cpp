@@ -1,3 +1,4 @@
+#include "vault/minting.hpp"
 #include "vault/storing.hpp"
 
 namespace oubliette {
@@ -6,6 +7,7 @@ namespace {
 PutAnswer put_in(Writing& writing, const Caller& caller, const PutRequest& request) {
     Storing storing{writing, caller, request.purpose};
     PutAnswer answer;
+    const auto minting = Minting::open(writing, caller, {}, Minting::Repeat::same_each_time);
     std::vector<policy::FieldId> fields;
     std::optional<keys::SubjectNumber> number;  // of somebody who is there
     const auto refuse = [&](std::string_view field, Refusal refusal) {
@@ -20,11 +22,13 @@ PutAnswer put_in(Writing& writing, const Caller& caller, const PutRequest& reque
             refuse(input.field, field.error());
         } else if (!is_id_valid) {
             refuse(input.field, Refusal::value_invalid);
+        } else if (const auto full = minting ? minting->permit(writing, *field, input.value.text)
+                                             : std::nullopt) {
+            refuse(input.field, *full);
         } else {
             fields.push_back(*field);
         }
     }
-    const auto minting = Minting::open(writing, caller, {});
     if (!minting && answer.errors.empty()) refuse({}, minting.error());
     if (!answer.errors.empty() || fields.empty()) return answer;
 
@@ -47,9 +51,8 @@ PutAnswer put_in(Writing& writing, const Caller& caller, const PutRequest& reque
         if (const auto& source = request.fields[i].public_source) {
             storing.mark_public(present.number, fields[i], *source);
         }
-        auto token =
-            minting->mint(present.number, fields[i], salt, tokens::TokenKind::deterministic);
-        OBL_ASSERT(token.has_value());  // the caller's own recipient is never refused
+        const auto token = minting->mint(writing, present, fields[i], salt);
+        OBL_ASSERT(token.has_value());  // permit() said yes, for as many tokens as there are fields
         answer.tokens.push_back({request.fields[i].field, *token});
         storing.note(audit::Action::put, present.number, fields[i], std::nullopt);
     }

@@ -65,6 +65,9 @@ std::string_view wire_name(Refusal refusal) noexcept {
     case Refusal::proof_not_independent: return "PROOF_NOT_INDEPENDENT";
     case Refusal::suppressed: return "SUPPRESSED";
     case Refusal::fee_or_refuse: return "FEE_OR_REFUSE";
+    case Refusal::token_used: return "TOKEN_USED";
+    case Refusal::token_expired: return "TOKEN_EXPIRED";
+    case Refusal::token_space_full: return "TOKEN_SPACE_FULL";
     }
     return "MALFORMED";
 }

@@ -66,14 +66,17 @@ enum class Refusal : std::uint8_t {
     needs_second = 49,
     evidence_required = 50,
     hold_too_wide = 51,
-    linkage = 58,
-    export_limit = 59,
-    assessment_blocked = 60,
-    version_frozen = 61,
     identity_not_proved = 52,
     proof_not_independent = 53,
     suppressed = 54,
     fee_or_refuse = 55,
+    linkage = 58,
+    export_limit = 59,
+    assessment_blocked = 60,
+    version_frozen = 61,
+    token_used = 65,
+    token_expired = 66,
+    token_space_full = 67,
 };
 
 // The code on the wire and in the audit log, "CONSENT_MISSING".

@@ -25,6 +25,7 @@ bool touches_shared_leaves(const keys::Revocation& revocation) noexcept {
 }  // namespace
 
 void Core::revoke(Revoking revoking, std::function<void(const Fault*)> recorded) {
+    if (revoking.before) revoke(std::move(*revoking.before), {});
     const auto shared = std::make_shared<Revoking>(std::move(revoking));
     const keys::Revocation& revocation = shared->row.revocation;
     if (gets_receipt(revocation.scope)) ++erasures_waiting_;

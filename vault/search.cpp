@@ -23,13 +23,13 @@ void Vault::search(const Caller& caller, const SearchRequest& request, Done<Sear
         refusal = Refusal::field_not_searchable;
     }
     const auto number = field ? static_cast<std::uint16_t>(*field) : std::uint16_t{0};
-    const auto wanted = refusal ? std::nullopt : policy::normalise(rule->type, request.value);
+    const auto wanted = refusal ? std::nullopt : policy::normalise(*rule, request.value);
     if (wanted) {
         const auto key = index_fingerprint(core_->fingerprint(number, wanted->expose()));
         core_->index.find(number, key, [&](keys::SubjectNumber subject) {
             const auto value = disclosing.permit(subject, *field, 0);
             if (!value) return true;  // left out, as if they were not there
-            const auto present = policy::normalise(rule->type, value->value.text);
+            const auto present = policy::normalise(*rule, value->value.text);
             const bool is_same =
                 present && crypto::equal_constant_time(present->expose(), wanted->expose());
             const auto id =
@@ -41,7 +41,8 @@ void Vault::search(const Caller& caller, const SearchRequest& request, Done<Sear
         });
     }
     if (refusal || answer->subjects.empty()) disclosing.note(std::nullopt, number, refusal);
-    disclosing.finish([answer, refusal, done = std::move(done)](const Fault* fault) {
+    disclosing.finish([answer, refusal, done = std::move(done)](const Fault* fault,
+                                                                const std::vector<std::size_t>&) {
         if (fault != nullptr) return done(Refusal::audit_unavailable, fault);
         if (refusal) return done(*refusal, nullptr);
         done(std::move(*answer), nullptr);
@@ -60,9 +61,9 @@ void Vault::match(const Caller& caller, const MatchRequest& request, Done<bool> 
         } else if (!core_->match_limit.may_try(token->subject, token->field, disclosing.now())) {
             result = Refusal::match_limit;
         } else {
-            const policy::FieldType type = disclosing.gate()->field_rule(field)->type;
-            const auto stored = policy::normalise(type, value->value.text);
-            const auto candidate = policy::normalise(type, request.candidate);
+            const policy::FieldRule& rule = *disclosing.gate()->field_rule(field);
+            const auto stored = policy::normalise(rule, value->value.text);
+            const auto candidate = policy::normalise(rule, request.candidate);
             const bool is_match =
                 stored && candidate &&
                 crypto::equal_constant_time(stored->expose(), candidate->expose());
@@ -72,12 +73,14 @@ void Vault::match(const Caller& caller, const MatchRequest& request, Done<bool> 
         disclosing.note(token->subject, token->field,
                         result ? std::nullopt : std::optional{result.error()});
     } else {
-        disclosing.note(std::nullopt, 0, Refusal::not_found);
+        result = token.error();
+        disclosing.note(std::nullopt, 0, token.error());
     }
-    disclosing.finish([result, done = std::move(done)](const Fault* fault) {
-        if (fault != nullptr) return done(Refusal::audit_unavailable, fault);
-        done(result, nullptr);
-    });
+    disclosing.finish(
+        [result, done = std::move(done)](const Fault* fault, const std::vector<std::size_t>&) {
+            if (fault != nullptr) return done(Refusal::audit_unavailable, fault);
+            done(result, nullptr);
+        });
 }
 
 }  // namespace oubliette

@@ -1,7 +1,6 @@
 #include "vault/storing.hpp"
 
 #include <algorithm>
-#include <limits>
 
 #include "vault/disclosing.hpp"
 #include "vault/held_values.hpp"
@@ -15,14 +14,6 @@ namespace {
 // Values replaced within one window lose their keys in one group at its end, so that a field that
 // is rewritten all day costs two punctures an hour. KEYS 4.2 allows an hour.
 constexpr std::uint32_t kSupersededWindow = 1'800;  // s
-
-ByteArray<8> random_nonce() noexcept {
-    ByteArray<8> nonce{};
-    do {
-        crypto::random_bytes(nonce);
-    } while (nonce == ByteArray<8>{});  // all zero says deterministic
-    return nonce;
-}
 
 }  // namespace
 
@@ -110,7 +101,7 @@ std::uint32_t Storing::store_value(people::Person& person, policy::FieldId field
     value.text = input.text;
     value.collected = writing_.now;
     if (rule.search == policy::SearchIndex::blind_index) {
-        if (const auto normalised = policy::normalise(rule.type, input.text)) {
+        if (const auto normalised = policy::normalise(rule, input.text)) {
             const auto number = static_cast<std::uint16_t>(field);
             value.truth = {writing_.core.fingerprint(number, normalised->expose()),
                            policy::kNormaliserVersion, 0};
@@ -143,6 +134,7 @@ void Storing::drop_present(people::Person& person, policy::FieldId field,
     }
     if (is_held(person, field)) return;  // replaced or not, it is kept until the hold ends
     writing_.view.remove(Tables::kPeople, key);
+    people.forget_tokens(writing_.view, person.number, {number, present.item});
     if (writing_.gate->field_rule(field)->supersede == policy::Supersede::keep) return;
     QueueRow row;
     row.revocation.id = superseded_id(person.number);
@@ -177,62 +169,6 @@ void Storing::note(audit::Action action, std::optional<keys::SubjectNumber> subj
     if (field) pending.entry.field = static_cast<std::uint16_t>(*field);
     if (refusal) pending.entry.failed_steps = failed_step_bit(*refusal);
     writing_.audit(pending);
-}
-
-// ---- Minting -------------------------------------------------------------------------------
-
-Result<Minting> Minting::open(const Writing& writing, const Caller& caller,
-                              const TokenOptions& options) {
-    Minting minting;
-    minting.gate_ = writing.gate;
-    policy::RecipientId recipient = caller.recipient;
-    if (!options.recipient.empty()) {
-        const auto named = writing.gate->find_recipient(options.recipient);
-        if (!named) return Refusal::recipient_unknown;
-        recipient = *named;
-        minting.is_own_ = recipient == caller.recipient;
-    }
-    const auto number = static_cast<std::uint16_t>(recipient);
-    const std::uint16_t kid = writing.core.kid_of(keys::SystemKind::token, recipient);
-    auto keys = writing.core.token_keys(recipient, kid);
-    if (!keys) return Refusal::recipient_unknown;
-    minting.keys_ = std::move(*keys);
-    minting.scope_ = {writing.core.tenant, number, kid};
-    if (options.expires_in_seconds != 0) {
-        // An end beyond the last second that fits is that second, never one long past.
-        constexpr std::uint32_t kLast = std::numeric_limits<std::uint32_t>::max();
-        const std::uint32_t room = kLast - writing.now.seconds;
-        minting.expiry_.seconds = writing.now.seconds + std::min(room, options.expires_in_seconds);
-    }
-    minting.kind_ = options.kind;
-    return minting;
-}
-
-std::optional<Refusal> Minting::permit(policy::FieldId field) const {
-    const auto recipient = static_cast<policy::RecipientId>(scope_.recipient);
-    if (!is_own_ && !gate_->has_cell_with(recipient, field)) return Refusal::field_not_necessary;
-    return std::nullopt;
-}
-
-Result<TokenText> Minting::mint(keys::SubjectNumber number, policy::FieldId field,
-                                std::uint32_t salt32, std::optional<tokens::TokenKind> kind) const {
-    if (const auto refusal = permit(field)) return *refusal;
-    const policy::FieldRule& rule = *gate_->field_rule(field);
-    tokens::TokenPayload payload;
-    payload.subject = number;
-    payload.field = static_cast<std::uint16_t>(field);
-    payload.salt32 = rule.many_values() ? salt32 : 0;
-    payload.recipient = scope_.recipient;
-    // A field marked `format` gets a pointer token too.
-    const auto by_policy = rule.token == policy::TokenKind::deterministic
-                               ? tokens::TokenKind::deterministic
-                               : tokens::TokenKind::pointer;
-    payload.kind = kind.value_or(kind_.value_or(by_policy));
-    payload.expiry = expiry_;
-    if (payload.kind == tokens::TokenKind::pointer) payload.nonce = random_nonce();
-    TokenText text{};
-    tokens::seal_token(keys_, scope_, payload, text);
-    return text;
 }
 
 // ---- Consents ------------------------------------------------------------------------------

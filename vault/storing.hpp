@@ -2,8 +2,8 @@
 
 #include "vault/core.hpp"
 
-// What put, tokenize and consents share: the write gate of API 2, storing one value, making one
-// token. Runs inside a transaction, on the committer's thread. Internal to vault/.
+// What put, tokenize and consents share: the write gate of API 2, storing one value. Runs inside a
+// transaction, on the committer's thread. Internal to vault/.
 
 namespace oubliette {
 
@@ -48,33 +48,6 @@ private:
     std::string_view purpose_name_;  // as asked
     Result<policy::CellIndex> cell_;
     bool may_be_objected_ = false;  // the purpose is promotion: suppressions count
-};
-
-// Makes tokens of one recipient.
-class Minting {
-public:
-    // Refuses: recipient_unknown. `options.recipient` empty: the caller's own.
-    [[nodiscard]] static Result<Minting> open(const Writing& writing, const Caller& caller,
-                                              const TokenOptions& options);
-
-    // What mint() would refuse, asked before a value is stored.
-    [[nodiscard]] std::optional<Refusal> permit(policy::FieldId field) const;
-
-    // `salt32` pins the token to one value of a field that holds many.
-    // Refuses: field_not_necessary (the recipient has no cell with the field).
-    [[nodiscard]] Result<TokenText> mint(keys::SubjectNumber number, policy::FieldId field,
-                                         std::uint32_t salt32,
-                                         std::optional<tokens::TokenKind> kind) const;
-
-private:
-    Minting() = default;
-
-    std::shared_ptr<const policy::Gate> gate_;
-    tokens::TokenScope scope_;
-    tokens::TokenKeys keys_;
-    bool is_own_ = true;
-    Timestamp expiry_;
-    std::optional<tokens::TokenKind> kind_;
 };
 
 // Consents are written by applications of internal recipients only (API 2).

@@ -25,11 +25,13 @@ struct Tables {
     static constexpr store::TableId kCounters{12};    // kind:u8 | rest, export_counter.hpp
     static constexpr store::TableId kSubjectRequests{13};  // requests/request_table.hpp
     static constexpr store::TableId kSuppressions{14};     // suppressions.hpp
+    static constexpr store::TableId kTableTokens{15};      // tokens/token_row.hpp
 
     [[nodiscard]] static std::vector<std::string> names() {
-        return {"meta",    "people",     "names",    "policies",         "clients",
-                "audit",   "erasures",   "queue",    "expiry",           "requests",
-                "tiles",   "exceptions", "counters", "subject_requests", "suppressions"};
+        return {"meta",        "people",     "names",    "policies",         "clients",
+                "audit",       "erasures",   "queue",    "expiry",           "requests",
+                "tiles",       "exceptions", "counters", "subject_requests", "suppressions",
+                "table_tokens"};
     }
 };
 

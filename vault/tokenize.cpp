@@ -1,5 +1,6 @@
 #include <map>
 
+#include "vault/minting.hpp"
 #include "vault/storing.hpp"
 
 namespace oubliette {
@@ -13,7 +14,7 @@ public:
           caller_(caller),
           request_(request),
           storing_(writing, caller, request.purpose),
-          minting_(Minting::open(writing, caller, request.token)) {}
+          minting_(Minting::open(writing, caller, request.token, Minting::Repeat::as_kind)) {}
 
     TokenizeAnswer run() {
         const bool may_grant = may_write_consents(*writing_.gate, caller_);
@@ -93,7 +94,9 @@ private:
         if (!checked) return checked.error();
         field = *checked;
         if (!minting_) return minting_.error();
-        if (const auto refusal = minting_->permit(*field)) return *refusal;  // before it is stored
+        const std::string_view text = item.value ? item.value->text : std::string_view{};
+        // Before it is stored.
+        if (const auto refusal = minting_->permit(writing_, *field, text)) return *refusal;
         Entry& entry = entry_of(item.subject);
         if (entry.person) number = entry.person->number;
         if (entry.refusal) return *entry.refusal;
@@ -111,7 +114,7 @@ private:
             if (!present) return present.error();
             salt = present->salt32;
         }
-        return minting_->mint(*number, *field, salt, std::nullopt);
+        return minting_->mint(writing_, *entry.person, *field, salt);
     }
 
     Writing& writing_;

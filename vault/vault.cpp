@@ -5,14 +5,15 @@
 #include "vault/campaigns.hpp"
 #include "vault/core.hpp"
 #include "vault/day_floor.hpp"
-#include "vault/orders.hpp"
 #include "vault/decisions.hpp"
 #include "vault/disclosures.hpp"
+#include "vault/orders.hpp"
 #include "vault/recalls.hpp"
 #include "vault/requests/request_table.hpp"
 #include "vault/requests/requests.hpp"
 #include "vault/suppressions.hpp"
 #include "vault/tables.hpp"
+#include "vault/token_desk.hpp"
 
 namespace oubliette {
 namespace {
@@ -163,7 +164,8 @@ struct Vault::Groups {
           disclosures(core),
           recalls(core),
           suppressions(core),
-          campaigns(core) {}
+          campaigns(core),
+          token_desk(core) {}
 
     Decisions decisions;
     Requests requests;
@@ -171,6 +173,7 @@ struct Vault::Groups {
     Recalls recalls;
     Suppressions suppressions;
     Campaigns campaigns;
+    TokenDesk token_desk;
 };
 
 Vault::Vault(std::unique_ptr<Core> core)
@@ -179,6 +182,10 @@ Vault::~Vault() = default;
 
 Decisions& Vault::decisions() const noexcept {
     return groups_->decisions;
+}
+
+TokenDesk& Vault::token_desk() const noexcept {
+    return groups_->token_desk;
 }
 
 Requests& Vault::requests() const noexcept {
@@ -267,6 +274,7 @@ VaultStatus Core::status() const {
     status.index_entries = index.size();
     status.index_bytes = index.bytes();
     status.erasures_waiting = erasures_waiting_;
+    status.poison_opened = poison_opened_;
     status.damaged_rows = damaged_rows_;
     status.tenant = tenant_name;
     status.overdue_notices = orders->overdue_count();

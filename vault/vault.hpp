@@ -24,6 +24,7 @@
 #include "vault/retention_report.hpp"
 #include "vault/store/store.hpp"
 #include "vault/tokens/pointer_token.hpp"
+#include "vault/tokens/token_text.hpp"
 
 // The product on one page: a vault of personal data that can forget. Knows no HTTP.
 //
@@ -49,6 +50,7 @@ class Disclosures;
 class Recalls;
 class Requests;
 class Suppressions;
+class TokenDesk;
 
 // ---- Requests ------------------------------------------------------------------------------
 
@@ -68,7 +70,7 @@ struct ConsentInput {
 };
 
 struct TokenOptions {
-    std::optional<tokens::TokenKind> kind;  // nullopt: the field's kind in the policy
+    std::optional<policy::TokenKind> kind;  // nullopt: the field's kind in the policy
     std::uint32_t expires_in_seconds = 0;   // 0 = never
     std::string_view recipient;             // "" = the caller's
 };
@@ -139,11 +141,11 @@ struct CutOff {
 
 // ---- Answers -------------------------------------------------------------------------------
 
-using TokenText = std::array<char, tokens::kTokenSize>;
+using tokens::TokenText;
 
 struct FieldToken {
     std::string_view field;
-    TokenText token{};
+    TokenText token;
 };
 struct FieldRefusal {
     std::string_view field;
@@ -217,6 +219,7 @@ struct VaultStatus {
     std::size_t index_entries = 0;
     std::size_t index_bytes = 0;
     std::size_t erasures_waiting = 0;
+    std::size_t poison_opened = 0;    // openings of poison tokens since the start
     std::size_t damaged_rows = 0;     // rows that did not open when the index was rebuilt
     std::size_t overdue_notices = 0;  // people who should have been told of an order
     std::size_t answers_overdue = 0;  // subject requests
@@ -337,6 +340,9 @@ public:
     [[nodiscard]] Recalls& recalls() const noexcept;            // recalls.hpp
     [[nodiscard]] Suppressions& suppressions() const noexcept;  // suppressions.hpp
     [[nodiscard]] Campaigns& campaigns() const noexcept;        // campaigns.hpp
+
+    // ---- Tokens, for officers and operators (vault/token_desk.hpp).
+    [[nodiscard]] TokenDesk& token_desk() const noexcept;
 
     // ---- Policy.
     [[nodiscard]] std::shared_ptr<const policy::Gate> gate() const;   // in force now

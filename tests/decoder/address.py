@@ -7,6 +7,8 @@ from .reading import Reader, check
 # Kinds of system leaves (keys/registry.hpp).
 TOKEN, INDEX, CLIENT, API_KEY, AUDIT_SIGN, REQUEST, BACKUP_SIGN = 1, 3, 4, 5, 7, 10, 11
 EXCEPTION = 12
+TOKEN, TOKEN_ROW, INDEX, CLIENT, API_KEY, AUDIT_SIGN, REQUEST, BACKUP_SIGN = \
+    1, 2, 3, 4, 5, 7, 10, 11
 PEOPLE, HANDLES = 1, 2                      # classes
 OPEN_DAY, HOLD_DAY = 0xFFFF, 0xFFFE
 ITEM_COUNT_MAX = 275_119
@@ -47,6 +49,10 @@ def system(tenant, kind, recipient, kid):
 
 def person(tenant, local):
     return _of_class(tenant, PEOPLE).below(local, 36)
+
+
+def handle(tenant, local):
+    return _of_class(tenant, HANDLES).below(local, 36)
 
 
 def retention(tenant, retention_class, day):

@@ -20,6 +20,8 @@ ACTIONS = {
     29: "log_origin", 30: "log_key_rotation", 31: "order_open",
     32: "order_approve", 33: "order_close", 34: "order_notice", 35: "hold_place",
     36: "hold_approve", 37: "hold_release", 38: "hold_lapse", 39: "erasure_resumed"}
+    29: "log_origin", 30: "log_key_rotation", 31: "restore",
+    67: "token_inspect", 68: "poison_plant", 69: "poison_opened"}
 TILE_WIDTH = 256
 
 

@@ -27,6 +27,7 @@ from vault_process import POLICY, Program, VaultProcess  # noqa: E402
 PROGRAM = None  # set by main
 STORY = None    # told by setUpModule
 SEED = int(os.environ.get("OUBLIETTE_SEED", random.SystemRandom().randrange(2**32)))
+DETERMINISTIC, FORMAT = 2, 3
 FLIPS_PER_TABLE = int(os.environ.get("OUBLIETTE_FLIPS", 2))
 PASSPHRASE = b"seven quiet words nobody would ever guess"
 
@@ -38,6 +39,7 @@ UNCHECKED = {
     "clients": lambda size: [(2, 4)],
     "meta term": lambda size: [(0, size)],
     "meta numbers": lambda size: [(0, size)],
+    "meta handles": lambda size: [(0, size)],
     "queue": lambda size: [(0, size)],
     "chain": lambda size: [(0, 8), (104, 136), (168, size)],
     "pages": lambda size: [(0, 8)],
@@ -162,20 +164,34 @@ class Whole(DecoderTest):
         with self.open() as vault:
             web = vault.names["recipient", "web"]
             for (external_id, field), token in self.story.tokens.items():
-                payload = tokens.open_token(vault.tree, TENANT, web, token)
-                self.assertEqual(payload.field, vault.names["field", field])
-                self.assertEqual(payload.kind, 2)
+                local, number, kind = vault.point_of(web, token)
+                self.assertEqual(number, vault.names["field", field])
+                self.assertEqual(kind, FORMAT if field in story.FORMAT_FIELDS else DETERMINISTIC)
                 found = vault.find(external_id)
                 if found:
-                    self.assertEqual(payload.local, found[0])
+                    self.assertEqual(local, found[0])
                 else:
-                    self.assertTrue(vault.is_erased(payload.local))
+                    self.assertTrue(vault.is_erased(local))
             payload = tokens.open_token(vault.tree, TENANT, web, self.story.random_token)
             self.assertEqual((payload.local, payload.kind), (vault.find(story.id_of(0))[0], 1))
             self.assertGreater(payload.expiry, 0)
             other = vault.names["recipient", "support_desk"]
             with self.assertRaises(Damaged):
                 tokens.open_token(vault.tree, TENANT, other, self.story.random_token)
+            for token in self.story.table_tokens.values():
+                self.assertRaises(Damaged, vault.point_of, other, token)
+
+    def test_tokens_of_the_table_are_what_was_asked_for(self):
+        with self.open() as vault:
+            web = vault.names["recipient", "web"]
+            owner = vault.find(story.id_of(0))[0]
+            kinds = {"one_time": 4, "used": 4, "handle": 5, "value": 6}
+            for name, token in self.story.table_tokens.items():
+                local, _, kind = vault.point_of(web, token)
+                with self.subTest(token=name):
+                    self.assertEqual(kind, kinds[name])
+                    # Nothing of the person is left in one that was used.
+                    self.assertEqual(local, None if name == "used" else owner)
 
     def test_api_keys_fit_their_clients(self):
         with self.open() as vault:
@@ -271,9 +287,8 @@ class Erased(DecoderTest):
 
     def test_no_key_above_the_erased_is_left_in_the_tree(self):
         with self.open() as vault:
-            local = tokens.open_token(
-                vault.tree, TENANT, vault.names["recipient", "web"],
-                self.story.tokens[story.id_of(story.ERASED), "email"]).local
+            local, _, _ = vault.point_of(vault.names["recipient", "web"],
+                                         self.story.tokens[story.id_of(story.ERASED), "email"])
             gone = address.person(TENANT, local)
             for keeper in vault.keepers:
                 self.assertIsNone(keeper.tree.find(gone))

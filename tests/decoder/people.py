@@ -11,8 +11,10 @@ PERSON, HOT, AUDIT_COUNTER, VALUE_ROW, MARKER, EXTERNAL_ID = 0x01, 0x02, 0x03, 0
 ORDER_LINK, HOLD_LINK, NOTE = 0x20, 0x21, 0x22
 WAITING_ERASURE, HELD_DAY, PUBLIC_SOURCE = b"\x00", b"\x01", b"\x02"  # notes
 TOLD, REQUEST_LINK = 0x23, 0x24
+GIVEN_TOKEN, GIVEN_HANDLE = 0x2C, 0x2D
 RECORD_TYPES = {PERSON: 0x03, HOT: 0x04, AUDIT_COUNTER: 0x0C, VALUE_ROW: 0x01, MARKER: 0x05,
-                EXTERNAL_ID: 0x0B, ORDER_LINK: 0x21, HOLD_LINK: 0x21, TOLD: 0x26}
+                EXTERNAL_ID: 0x0B, ORDER_LINK: 0x21, HOLD_LINK: 0x21, TOLD: 0x26,
+                GIVEN_TOKEN: 0x2E, GIVEN_HANDLE: 0x2F}
 INDEX_TRUTH = 0x02
 HEADER = 12
 TRUTH_BOX = box_size(20, VALUE)
@@ -26,6 +28,8 @@ class Place(NamedTuple):
     field: int = 0
     item: int = 0
     rest: bytes = b""  # of a link, or the kind of a note
+    recipient: int = 0   # of a given token
+    token_kind: int = 0  # of a given token
 
     def person(self):
         return address.person(self.tenant, self.local)
@@ -94,6 +98,11 @@ def decode_key(key):
     place = Place(tenant, local, reader.u8())
     if place.kind in (VALUE_ROW, MARKER):
         place = place._replace(field=reader.be16(), item=reader.be32())
+    elif place.kind == GIVEN_TOKEN:
+        place = place._replace(field=reader.be16(), item=reader.be32(), recipient=reader.be16(),
+                               token_kind=reader.u8())
+    elif place.kind == GIVEN_HANDLE:
+        place = place._replace(item=reader.be32())
     elif place.kind == EXTERNAL_ID:
         place = place._replace(item=reader.be32())
         check(place.item == 0, "people: an external id that is not item 0")
@@ -155,6 +164,9 @@ class Opener:
         check(place.kind == VALUE_ROW or fields.format == 1, f"{what}: format of another row")
         check(place.kind not in (VALUE_ROW, MARKER) or fields.schema == place.field,
               f"{what}: the header is of another field")
+        check(place.kind != GIVEN_TOKEN or
+              (fields.schema, fields.retention_class) == (place.recipient, place.token_kind),
+              f"{what}: the header is of another token")
         if place.kind == VALUE_ROW:
             return place, self._value(place, header, fields, body, what)
         if place.kind in (ORDER_LINK, HOLD_LINK, NOTE):
@@ -178,20 +190,23 @@ class Opener:
         return plain
 
     def _record(self, place, header, body, what):
-        if place.kind in (MARKER, EXTERNAL_ID):
+        of_item = place.kind in (MARKER, EXTERNAL_ID) or (place.kind == GIVEN_TOKEN and place.item)
+        if of_item:
             seed = self.tree.find(address.item(place.person(), place.item))
-            number = {MARKER: 1, EXTERNAL_ID: 2}[place.kind]
+            number = {MARKER: 1, EXTERNAL_ID: 2, GIVEN_TOKEN: 16}[place.kind]
             context, dead = "oblitem1", Dead("item")
         else:
             seed = self.tree.find(address.fixed(place.person()))
-            number = {PERSON: 1, HOT: 2, AUDIT_COUNTER: 4, TOLD: 0x26}[place.kind]
+            number = {PERSON: 1, HOT: 2, AUDIT_COUNTER: 4, TOLD: 0x26, GIVEN_HANDLE: 5,
+                      GIVEN_TOKEN: 16}[place.kind]
             context, dead = "oblsubj1", Dead("person")
         if seed is None:
             return dead
         plain = open_box(subkey(seed, context, number), VALUE, body,
                          place.bound(RECORD_TYPES[place.kind], header), what)
         decode = {PERSON: _person_row, HOT: _hot_row, AUDIT_COUNTER: _counter, MARKER: _marker,
-                  TOLD: _told, EXTERNAL_ID: _external_id}[place.kind]
+                  TOLD: _told, EXTERNAL_ID: _external_id, GIVEN_TOKEN: _given_token,
+                  GIVEN_HANDLE: _given_handle}[place.kind]
         return decode(plain, what)
 
     def _value(self, place, header, fields, body, what):
@@ -271,6 +286,29 @@ def _marker(plain, what):
     reader.end()
     check(marker.kind in (1, 2, 3), f"{what}: a consent of unknown kind")
     return marker
+
+
+class GivenToken(NamedTuple):
+    kid: int
+    text: str
+
+
+def _given_token(plain, what):
+    reader = Reader(plain, what)
+    kid, size = reader.u16(), reader.u8()
+    text = reader.take(size)
+    check(len(plain) == -(-(3 + size) // 16) * 16, f"{what}: padded to another size")
+    reader.zeros(len(plain) - reader.at)
+    check(0 < size <= 128, f"{what}: a token of odd size")
+    return GivenToken(kid, text.decode())
+
+
+def _given_handle(plain, what):
+    reader = Reader(plain, what)
+    local = reader.u64()
+    reader.end()
+    check(local >> 36 == 0, f"{what}: a handle's number is too large")
+    return local
 
 
 def _external_id(plain, what):

@@ -22,6 +22,7 @@ FIELDS = {
     "industry": lambda n: "steel",
     "address": lambda n: {"lines": [f"{n} Long Road"], "city": "Shanghai", "country": "CN"},
 }
+FORMAT_FIELDS = ("mobile", "email")  # as the example policy says
 LOG_ENTRIES_MIN = 256
 WAIT_SECONDS = 60
 ITEM_COUNT = 60  # chat texts of one person: more items than the first area holds
@@ -48,6 +49,7 @@ class Story:
         self._back_up()
         self._revoke()
         self.random_token = self._random_token()
+        self.table_tokens = self._table_tokens()
         self.checkpoint = self._checkpoint()
         self._wait_for_tiles()
         assert self.vault.stop() == 0
@@ -133,6 +135,19 @@ class Story:
             key="privacy_officer", headers={"Prefer": "wait=30"}))
         assert self.erased["state"] == self.deleted["state"] == "final"
         del self.fields[id_of(ERASED)]
+
+    def _table_tokens(self):
+        """One of each other kind, for the same stored value."""
+        made = {}
+        for name, kind in (("one_time", "one_time"), ("used", "one_time"), ("handle", "handle"),
+                           ("value", "value")):
+            answer = self._ok(self.vault.request("POST", "/v1/tokenize", {
+                "items": [{"subject": id_of(0), "field": "email"}], "purpose": "own_account",
+                "token": {"kind": kind}}))
+            made[name] = answer["items"][0]["token"]
+        assert self._ok(self.vault.detokenize(made["used"]))["failed"] == 0
+        assert self._ok(self.vault.detokenize(made["used"]))["failed"] == 1
+        return made
 
     def _random_token(self):
         """A token that differs each time, for a stored value, and pinned to nothing."""

@@ -11,7 +11,7 @@ from .reading import Reader, check
 
 NAME_KINDS = {"field": 1, "purpose": 2, "recipient": 3, "slot": 4, "region": 5, "category": 6}
 META = {b"format", b"vault", b"tenant", b"sequence", b"ready", b"log", b"log_key", b"sweep",
-        b"term", b"numbers"}
+        b"term", b"numbers", b"handles"}
 CLIENT_RECORD = 0x0A
 
 
@@ -24,6 +24,7 @@ class Meta(NamedTuple):
     log_kid: int  # of the newest key that signs heads of the log
     term: int     # of the newest start
     numbers: int  # end of the newest lease of people's numbers
+    handles: int  # the same of handles' numbers
     sweep: tuple  # day, and the next person that the pass over all people for it looks at
 
 
@@ -54,9 +55,10 @@ def decode_meta(rows):
     log_kid, = struct.unpack("<H", rows.get(b"log_key", bytes(2)))
     term, = struct.unpack("<Q", rows.get(b"term", bytes(8)))
     numbers, = struct.unpack("<Q", rows.get(b"numbers", bytes(8)))
+    handles, = struct.unpack("<Q", rows.get(b"handles", bytes(8)))
     sweep = struct.unpack("<HQ", rows.get(b"sweep", bytes(10)))
     return Meta(rows[b"vault"], rows[b"tenant"].decode(), generation, sequence, rows[b"log"],
-                log_kid, term, numbers, sweep)
+                log_kid, term, numbers, handles, sweep)
 
 
 def decode_names(rows):

@@ -3,7 +3,7 @@
 import pathlib
 import struct
 
-from . import address, people
+from . import address, people, table_tokens, tokens
 from .audit import Log, log_key, open_checkpoint
 from .exceptions import decode_exception
 from .erasures import (EFFECTIVE, decode_erasure, decode_queued, digest_in_log, join_pieces,
@@ -17,12 +17,14 @@ from .tables import (META, NAME_KINDS, decode_client, decode_expiry, decode_meta
 
 TENANT = 1
 TABLES = {"meta", "people", "names", "policies", "clients", "audit", "erasures", "queue", "expiry",
-          "requests", "tiles", "exceptions", "counters", "subject_requests", "suppressions"}
+          "requests", "tiles", "exceptions", "counters", "subject_requests", "suppressions",
+          "table_tokens"}
 FILES = {"vault.json", "store", "tls", "staging"}  # staging: empty but during a backup
 
 # Registers (vault/keys/key_plane.hpp): what they count.
-PERSON_LEASE, NAME_ID, CLIENT_NUMBER, POLICY_VERSION, NEXT_BANK, TERM = 1, 3, 4, 6, 8, 9
-REGISTERS = range(1, 16)
+PERSON_LEASE, HANDLE_LEASE, NAME_ID, CLIENT_NUMBER, POLICY_VERSION, NEXT_BANK, TERM = (
+    1, 2, 3, 4, 6, 8, 9)
+REGISTERS = range(1, 19)
 
 SUBJECT_SCOPE = 1
 # Scopes whose erasures get a receipt.
@@ -65,6 +67,7 @@ class Vault:
         self.damage, self.unexplained = [], []
         self.people, self.names, self.policies, self.clients = {}, {}, {}, {}
         self.exceptions = {}
+        self.tokens = {}  # table_tokens.Place: Token or Dead
         self.expiry, self.queue, self.erasures, self.proven = [], {}, {}, set()
         self.meta = self.log = None
         self.keepers = [keeper for directory in keeper_directories
@@ -111,6 +114,7 @@ class Vault:
         self._read_clients()
         self._read_people()
         self._read_exceptions()
+        self._read_table_tokens()
         self._read_expiry()
         self._read_revocations()
         self._try("keepers", self._check_keepers)
@@ -156,6 +160,13 @@ class Vault:
         fields = self.policies[max(self.policies)].document["fields"]
         return {self.names["field", name]: rule["type"] for name, rule in fields.items()}
 
+    def _phone_country(self, field):
+        document = self.policies[max(self.policies)].document
+        rule = next(rule for name, rule in document["fields"].items()
+                    if self.names["field", name] == field)
+        home = document["regions"][document["policy"]["home_region"]]["countries"]
+        return rule.get("phone_country", home[0] if home else None)
+
     def _check_person(self, local, person):
         if self.is_erased(local):
             return  # its rows wait for removal
@@ -187,12 +198,89 @@ class Vault:
 
     def _check_truth(self, place, value):
         fingerprint, normaliser, kid = value.truth
-        check(normaliser == 1, "an index truth of another normaliser")
+        check(normaliser == 2, "an index truth of another normaliser")
         leaf = self.tree.find(address.system(TENANT, address.INDEX, 0, kid))
         check(leaf is not None, "an index key is dead")
-        same = normalise(self.field_types()[place.field], value.kind == 2, value.text.decode())
+        same = normalise(self.field_types()[place.field], value.kind == 2, value.text.decode(),
+                         self._phone_country(place.field))
         check(fingerprint == people.fingerprint(leaf, place.field, same),
               "an index truth of another value")
+
+    # ---- Tokens of the table.
+    def _read_table_tokens(self):
+        counts = {}
+        for key, row in self.rows.get("table_tokens", {}).items():
+            if not (found := self._try("table_tokens", table_tokens.decode, self.tree, key, row)):
+                continue
+            place, record = found
+            if place:
+                self.tokens[place] = record
+            elif isinstance(record, table_tokens.Count):
+                drawn = record.recipient, record.kid, record.generation
+                counts[drawn] = counts.get(drawn, 0) + record.count
+        for place, token in self.tokens.items():
+            if isinstance(token, table_tokens.Token):
+                self._try("table_tokens", self._check_token, place, token)
+        for drawn, count in counts.items():
+            rows = sum(1 for place, token in self.tokens.items()
+                       if isinstance(token, table_tokens.Token)
+                       and (place.recipient, place.kid, token.generation) == drawn)
+            if count > rows:
+                self.damage.append("table_tokens: more tokens were drawn than there are")
+        for local, person in self.people.items():
+            self._try(f"person {local}", self._check_given, local, person)
+
+    def _check_token(self, place, token):
+        check(token.generation <= self.meta.generation, "a token from the future")
+        check(("field", token.field) in {(kind, number) for (kind, _), number
+                                         in self.names.items()}, "a token of no field")
+        if token.handle is not None:
+            check(token.handle < self.keeper.registers.get((HANDLE_LEASE, TENANT, 0, 0), 0),
+                  "a handle that was never leased")
+        for local, _ in token.members:
+            if not self.is_erased(local):
+                check(local in self.people, "a token of nobody")
+
+    def _check_given(self, local, person):
+        """What a person's rows remember is in the table, and points back."""
+        for where, given in person.of_kind(people.GIVEN_TOKEN).items():
+            if not isinstance(given, people.GivenToken):
+                continue
+            find = table_tokens.find_key(self.tree, TENANT, where.recipient, given.kid, given.text)
+            if find is None:
+                continue  # cut off
+            place = table_tokens.Place(TENANT, where.recipient, given.kid, find)
+            token = self.tokens.get(place)
+            check(token is not None, "a remembered token is not in the table")
+            if isinstance(token, table_tokens.Token):
+                check(token.kind == where.token_kind and token.field == where.field,
+                      "a remembered token is another one")
+                check(local in [member for member, _ in token.members],
+                      "a remembered token is somebody else's")
+                known = token.kind != table_tokens.FORMAT or "@" in given.text \
+                    or "-" in given.text
+                check(known or table_tokens.class_of(find) == min(token.generation,
+                                                                  table_tokens.CLASS_LAST),
+                      "a token of another generation's class")
+        handles = [token.handle for token in self.tokens.values()
+                   if isinstance(token, table_tokens.Token) and (local, 0) in token.members
+                   and token.handle is not None]
+        given = [row for row in person.of_kind(people.GIVEN_HANDLE).values()
+                 if isinstance(row, int)]
+        check(set(handles) <= set(given), "an erasure would not find a handle")
+
+    def point_of(self, recipient, text):
+        """(number of a person, field, kind) that a token of this recipient points to."""
+        if text.startswith(tokens.PREFIX):
+            payload = tokens.open_token(self.tree, TENANT, recipient, text)
+            return payload.local, payload.field, payload.kind
+        for place, token in self.tokens.items():
+            same = place.recipient == recipient and place.find == table_tokens.find_key(
+                self.tree, TENANT, recipient, place.kid, text)
+            if same and isinstance(token, table_tokens.Token):
+                local = token.members[0][0] if token.members else None
+                return local, token.field, token.kind
+        raise Damaged("no token of this recipient")
 
     # ---- Days.
     def _read_expiry(self):
@@ -292,6 +380,8 @@ class Vault:
         bank = max(self.people, default=0) >> 24
         check(bank < registers[NEXT_BANK, TENANT, address.PEOPLE, 0], "a bank that is not open")
         lease = registers.get((PERSON_LEASE, TENANT, 0, 0), 0)  # none before the first person
+        handles = registers.get((HANDLE_LEASE, TENANT, 0, 0), 0)
+        check(self.meta.handles <= handles, "a lease of handles that the keepers do not know")
         check(self.meta.numbers <= lease, "a lease that the keepers do not know")
         check(all(local < lease for local in self.people),
               "a person's number that was never leased")

@@ -19,6 +19,8 @@ TransformRule rule_of(TransformKind kind) {
     rule.kind = kind;
     return rule;
 }
+constexpr Timestamp kToday{189'388'800};  // 2026-01-01
+
 TransformRule mask_of(MaskKeep keep, std::uint16_t count, std::string with = "*") {
     TransformRule rule = rule_of(TransformKind::mask);
     rule.mask_keep = keep;
@@ -35,7 +37,7 @@ TransformRule level_of(GeneraliseLevel level) {
 // What is shown, or the code of the refusal.
 std::string shown(const TransformRule& rule, FieldType type, std::string_view value,
                   ValueKind kind = ValueKind::text) {
-    const auto result = apply_transform(rule, type, kind, value, test_key());
+    const auto result = apply_transform(rule, type, kind, value, test_key(), kToday);
     if (result.has_error()) return std::string{wire_name(result.error())};
     return std::string{text_of(result->value.expose())};
 }
@@ -48,15 +50,53 @@ std::string masked(const TransformRule& rule, std::string_view value) {
 TEST_CASE("plain gives back kind and bytes as they were stored", "[policy][transform]") {
     const std::string value = R"({"city" : "X",  "lines":[]})";
     const auto result = apply_transform(rule_of(TransformKind::plain), FieldType::address,
-                                        ValueKind::json, value, test_key());
+                                        ValueKind::json, value, test_key(), kToday);
     REQUIRE(result.has_value());
     CHECK(result->kind == ValueKind::json);
     CHECK(text_of(result->value.expose()) == value);
 }
 
+TEST_CASE("an age is shown as the band it is in", "[policy][transform]") {
+    TransformRule rule = level_of(GeneraliseLevel::date_age);
+    rule.generalise_count = 10;
+    CHECK(shown(rule, FieldType::date, "1990-12-31") == "30-39");
+    CHECK(shown(rule, FieldType::date, "1996-01-01") == "30-39");  // thirty today
+    CHECK(shown(rule, FieldType::date, "1996-01-02") == "20-29");
+    CHECK(shown(rule, FieldType::date, "2025-06-01") == "0-9");
+    CHECK(shown(rule, FieldType::date, "2026-01-02") == "TRANSFORM_UNAVAILABLE");  // not born yet
+    CHECK(shown(rule, FieldType::name, "1990-12-31") == "TRANSFORM_UNAVAILABLE");
+    rule.generalise_count = 5;
+    CHECK(shown(rule, FieldType::date, "1990-12-31") == "35-39");
+}
+
+TEST_CASE("a prefix never is the whole value", "[policy][transform]") {
+    TransformRule rule = level_of(GeneraliseLevel::prefix);
+    rule.generalise_count = 3;
+    CHECK(shown(rule, FieldType::string, "518 000") == "518");
+    CHECK(shown(rule, FieldType::string, "SW1A") == "SW1");
+    CHECK(shown(rule, FieldType::string, "5-1-8") == "TRANSFORM_UNAVAILABLE");
+    CHECK(shown(rule, FieldType::string, "51") == "TRANSFORM_UNAVAILABLE");
+    CHECK(shown(rule, FieldType::email, "a@example.org") == "TRANSFORM_UNAVAILABLE");
+}
+
+TEST_CASE("partial shows the last four or the calling code", "[policy][transform]") {
+    TransformRule rule = rule_of(TransformKind::partial);
+    rule.partial_part = PartialPart::account_last4;
+    CHECK(shown(rule, FieldType::account, "4111 1111 1111 1234") == "1234");
+    CHECK(shown(rule, FieldType::national_id, "11010119900101123X") == "123X");
+    CHECK(shown(rule, FieldType::account, "1234 5678") == "TRANSFORM_UNAVAILABLE");
+    CHECK(shown(rule, FieldType::phone, "+8613900001111") == "TRANSFORM_UNAVAILABLE");
+    rule.partial_part = PartialPart::phone_country;
+    CHECK(shown(rule, FieldType::phone, "+86 139 0000 1111") == "+86");
+    CHECK(shown(rule, FieldType::phone, "0044 20 7946 0958") == "+44");
+    CHECK(shown(rule, FieldType::phone, "+1 202 555 0199") == "+1");
+    CHECK(shown(rule, FieldType::phone, "+352 621 000 000") == "+352");
+    CHECK(shown(rule, FieldType::phone, "13900001111") == "TRANSFORM_UNAVAILABLE");
+}
+
 TEST_CASE("exists says true and nothing else", "[policy][transform]") {
     const auto result = apply_transform(rule_of(TransformKind::exists), FieldType::url,
-                                        ValueKind::text, "https://example.org", test_key());
+                                        ValueKind::text, "https://example.org", test_key(), kToday);
     REQUIRE(result.has_value());
     CHECK(result->kind == ValueKind::json);
     CHECK(text_of(result->value.expose()) == "true");
@@ -158,7 +198,8 @@ TEST_CASE("equal people get equal pseudonyms under one key only", "[policy][tran
     CHECK(shown(rule, FieldType::name, "Anne") != anna);
     CHECK(shown(rule, FieldType::string, "Anna") != anna);
     const PseudonymKey other = PseudonymKey::generate();
-    const auto elsewhere = apply_transform(rule, FieldType::name, ValueKind::text, "Anna", other);
+    const auto elsewhere =
+        apply_transform(rule, FieldType::name, ValueKind::text, "Anna", other, kToday);
     REQUIRE(elsewhere.has_value());
     CHECK(text_of(elsewhere->value.expose()) != anna);
 }

@@ -209,6 +209,21 @@ TEST_CASE("enums, accounts and dates keep to their limits", "[policy][value]") {
     CHECK_FALSE(takes(FieldType::account, std::string(35, '1')));
     CHECK_FALSE(takes(FieldType::account, "12/34"));
     CHECK_FALSE(takes(FieldType::account, "123\xE4\xB8\xAD"));
+    CHECK(takes(FieldType::account, "DE89 3704 0044 0532 0130 00"));
+    CHECK_FALSE(takes(FieldType::account, "DE88 3704 0044 0532 0130 00"));  // a check digit
+    CHECK_FALSE(takes(FieldType::account, "de88370400440532013000"));
+    CHECK(takes(FieldType::account, "DE88 3704"));  // too short to be an IBAN
+    CHECK(takes(FieldType::national_id, "11010519491231002X"));
+    CHECK(takes(FieldType::national_id, "123-45-6789"));
+    CHECK_FALSE(takes(FieldType::national_id, "1-2"));
+    CHECK_FALSE(takes(FieldType::national_id, "12345;6789"));
+    CHECK_FALSE(takes(FieldType::national_id, std::string(41, '1')));
+    CHECK(takes(FieldType::binary, "AAEC"));
+    CHECK(takes(FieldType::binary, "AA=="));
+    CHECK_FALSE(takes(FieldType::binary, "AA="));
+    CHECK_FALSE(takes(FieldType::binary, "A==="));
+    CHECK_FALSE(takes(FieldType::binary, "AA==AA=="));
+    CHECK_FALSE(takes(FieldType::binary, "AA-_"));
     CHECK(takes(FieldType::date, "1990-12-31"));
     CHECK(takes(FieldType::date, "2024-02-29"));
     CHECK_FALSE(takes(FieldType::date, "2023-02-29"));

@@ -7,9 +7,10 @@
 #include "vault/audit/audit_log.hpp"
 #include "vault/clients.hpp"
 #include "vault/erasure_rows.hpp"
-#include "vault/people/boxes.hpp"
+#include "vault/people/given_tokens.hpp"
 #include "vault/receipt.hpp"
 #include "vault/tokens/pointer_token.hpp"
+#include "vault/tokens/token_row.hpp"
 
 // The formats of the data plane against answers of an independent program: both directions, so
 // that neither a changed encoder nor a decoder that follows it goes unseen.
@@ -260,6 +261,71 @@ TEST_CASE("pointer tokens of both kinds") {
         CHECK(std::string(text.data(), text.size()) == c["token"]);
         CHECK(tokens::parse_kid(c["token"].get<std::string>()) == scope.kid);
         CHECK(tokens::open_token(keys, scope, c["token"].get<std::string>()) == payload);
+    }
+}
+
+TEST_CASE("rows of table tokens, and counts") {
+    for (const json& c : vectors()["table_tokens"]) {
+        const auto keys = tokens::TokenRowKeys::derive(key_of(c["leaf"]).expose());
+        tokens::TokenRowPlace place{static_cast<keys::TenantId>(c["tenant"].get<std::uint16_t>()),
+                                    c["recipient"], c["kid"],
+                                    tokens::find_key(keys, c["text"].get<std::string>())};
+        CHECK(hex(place.find) == c["find"]);
+        CHECK(tokens::class_of(place.find) == c["class"].get<unsigned>());
+        CHECK(hex(tokens::token_row_key(place)) == c["key"]);
+        tokens::TokenRow row;
+        row.kind = static_cast<tokens::TableKind>(c["kind"].get<int>());
+        row.state = static_cast<tokens::TableState>(c["state"].get<int>());
+        row.field = c["field"];
+        row.expiry.seconds = c["expiry"];
+        for (const json& member : c["members"]) {
+            row.members.push_back({{member[0].get<std::uint64_t>()}, member[1]});
+        }
+        tokens::TokenRowHead head;
+        head.generation = c["generation"];
+        crypto::SubKey key = keys.box.duplicate();
+        if (row.kind == tokens::TableKind::handle) {
+            head.handle = keys::SubjectNumber{c["handle"].get<std::uint64_t>()};
+            key = tokens::handle_box_key(key_of(c["handle_leaf"]).expose());
+        }
+        const Bytes stored = hex_of(c["row"]);
+        CHECK(tokens::token_row_head(stored) == head);
+        CHECK(tokens::open_token_row(key.expose(), place, stored) == row);
+        const Bytes own = tokens::seal_token_row(key.expose(), place, head, row);
+        CHECK(own.size() == stored.size());
+        CHECK(tokens::open_token_row(key.expose(), place, own) == row);
+        const Bytes count_key =
+            tokens::count_row_key(place, array_of<8>(c["shape"]), c["generation"]);
+        CHECK(hex(count_key) == c["count_key"]);
+        CHECK(tokens::open_count_row(keys, count_key, hex_of(c["count_row"])) ==
+              c["count"].get<std::uint64_t>());
+    }
+}
+
+TEST_CASE("what people's rows remember of table tokens") {
+    for (const json& c : vectors()["given_tokens"]) {
+        const crypto::Seed seed = key_of(c["seed"]);
+        const people::GivenTokenPlace place{
+            static_cast<keys::TenantId>(c["tenant"].get<std::uint16_t>()),
+            {number_of(c["local"])},
+            c["field"],
+            c["item"],
+            c["recipient"],
+            c["kind"]};
+        CHECK(hex(people::given_token_key(place)) == c["key"]);
+        const auto key = people::given_token_box_key(place, seed.expose());
+        const people::GivenToken token{c["kid"], c["text"]};
+        CHECK(people::open_given_token(key, place, hex_of(c["row"])) == token);
+        people::Header header;
+        header.region = 2;
+        header.generation = c["n"];
+        const Bytes own = people::seal_given_token(key, header, place, token);
+        CHECK(hex(ByteView{own}.first(people::kHeaderSize)) ==
+              c["row"].get<std::string>().substr(0, 2 * people::kHeaderSize));
+        CHECK(hex(people::given_handle_key(place.tenant, place.number, c["n"])) == c["handle_key"]);
+        CHECK(people::open_given_handle(seed, place.tenant, place.number, c["n"],
+                                        hex_of(c["handle_row"])) ==
+              keys::SubjectNumber{c["handle"].get<std::uint64_t>()});
     }
 }
 

@@ -20,6 +20,32 @@ TEST_CASE("search finds people by the normalised value", "[search]") {
     CHECK(vault.search("email", "ann@example.org") == "c-1|c-2");
 }
 
+TEST_CASE("a phone is found in every common spelling", "[search]") {
+    TestVault vault;  // its home region is China
+    (void)vault.person("c-1", "+86 139-0000-1234", "mobile");
+    (void)vault.person("c-2", "010 8073 1234", "mobile");
+    (void)vault.person("c-3", "+49 (0)30 901820", "mobile");
+    for (const char* const spelling :
+         {"+8613900001234", "008613900001234", "13900001234", "0 139 0000 1234", "139-0000-1234",
+          "[139] 0000 1234", "+86 (139) 00001234", "１３９００００１２３４",
+          "＋８６－１３９－００００－１２３４"}) {
+        CAPTURE(spelling);
+        CHECK(vault.search("mobile", spelling) == "c-1");
+    }
+    for (const char* const spelling : {"+861080731234", "01080731234", "(010) 8073-1234"}) {
+        CAPTURE(spelling);
+        CHECK(vault.search("mobile", spelling) == "c-2");
+    }
+    // Another country's number is found as it is dialled from everywhere.
+    CHECK(vault.search("mobile", "0049 030 901820") == "c-3");
+    CHECK(vault.search("mobile", "+49 13900001234").empty());
+    vault.reopen();
+    CHECK(vault.search("mobile", "13900001234") == "c-1");
+    const std::string token = vault.tokenize("c-1", "mobile", std::nullopt);
+    CHECK(vault.match(token, "139 0000 1234") == "yes");
+    CHECK(vault.detokenize(token) == "+86 139-0000-1234");  // as it was stored
+}
+
 TEST_CASE("search leaves out whom the purpose may not see", "[search]") {
     TestVault vault;
     (void)vault.person("c-1", "ann@example.org", "email");

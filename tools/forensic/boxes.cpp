@@ -48,25 +48,29 @@ bool is_source_note(ByteView key) noexcept {
 }
 
 people::FieldItem place_in_person(ByteView key, RowKind kind) {
-    if (kind == RowKind::value || kind == RowKind::marker) return people::field_item_of(key);
+    const bool has_field =
+        kind == RowKind::value || kind == RowKind::marker || kind == RowKind::given_token;
+    if (has_field) return people::field_item_of(key);
     if (kind == RowKind::exception_note && is_source_note(key)) {
         ByteReader in{key.subspan(people::kPersonPrefixSize + 2)};
         const std::uint16_t field = in.be16();
         return {field, in.be32()};
     }
-    if (kind == RowKind::external_id) {
+    if (kind == RowKind::external_id || kind == RowKind::given_handle) {
         return {0, ByteReader{key.subspan(people::kPersonPrefixSize + 1)}.be32()};
     }
     return {};
 }
 
-bool is_item_row(RowKind kind) noexcept {
-    return kind == RowKind::value || kind == RowKind::marker || kind == RowKind::external_id ||
-           kind == RowKind::order_link || kind == RowKind::hold_link ||
-           kind == RowKind::exception_note;
+// A remembered token is tied to a value's item, or with item 0 to the person.
+bool is_item_row(RowKind kind, const people::FieldItem& place) noexcept {
+    const bool is_tied = kind == RowKind::given_token && place.item != 0;
+    return is_tied || kind == RowKind::value || kind == RowKind::marker ||
+           kind == RowKind::external_id || kind == RowKind::order_link ||
+           kind == RowKind::hold_link || kind == RowKind::exception_note;
 }
 
-Box box_under(RowKind kind, ByteView key) noexcept {
+Box box_under(RowKind kind, ByteView key, const people::FieldItem& place) noexcept {
     namespace subkey = keys::subkey;
     switch (kind) {
     case RowKind::person:
@@ -88,6 +92,13 @@ Box box_under(RowKind kind, ByteView key) noexcept {
                 KdfContext::item,
                 is_source_note(key) ? subkey::kPublicSource : subkey::kWaitingErasure};
     case RowKind::request_link:  // has no box
+    case RowKind::given_token:
+        if (is_item_row(kind, place)) {
+            return {{}, {}, Derivation::subkey, KdfContext::item, subkey::kItemGivenToken};
+        }
+        return {{}, {}, Derivation::subkey, KdfContext::subject, subkey::kGivenToken};
+    case RowKind::given_handle:
+        return {{}, {}, Derivation::subkey, KdfContext::subject, subkey::kHandleList};
     case RowKind::value: break;
     }
     return {{}, {}, Derivation::value, KdfContext::index, 0};
@@ -106,6 +117,8 @@ RecordType type_of(RowKind kind, ByteView key) noexcept {
         return is_source_note(key) ? RecordType::public_source : RecordType::waiting_erasure;
     case RowKind::told: return RecordType::told;
     case RowKind::request_link:
+    case RowKind::given_token: return RecordType::given_token;
+    case RowKind::given_handle: return RecordType::given_handle;
     case RowKind::value: break;
     }
     return RecordType::value;
@@ -121,8 +134,9 @@ std::optional<RowPlace> place_of_person_row(const Row& row) {
     if (kind == RowKind::exception_note && note_of(row.key) == kDayNote) return std::nullopt;
     const Path person = keys::person_path(owner->tenant, owner->number);
     RowPlace place{kind, keys::fixed_path(person), {}, {}};
-    if (is_item_row(*kind)) {
-        const std::uint32_t item = place_in_person(row.key, *kind).item;
+    const auto within = place_in_person(row.key, *kind);
+    if (is_item_row(*kind, within)) {
+        const std::uint32_t item = within.item;
         if (item >= keys::kItemCountMax) return std::nullopt;
         place.leaf = keys::item_path(person, item);
     }
@@ -155,7 +169,7 @@ std::vector<Box> boxes_of_person_row(const Row& row) {
     const auto place = place_in_person(row.key, kind);
     people::RecordPlace record{type_of(kind, row.key), owner.tenant, owner.number, place.field,
                                place.item};
-    Box box = box_under(kind, row.key);
+    Box box = box_under(kind, row.key, place);
     box.bytes = row.value.subspan(people::kHeaderSize);
     box.data = people::associated_data(record, header.encode());
     if (kind != RowKind::value || header.format != 2) return {box};

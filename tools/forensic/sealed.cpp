@@ -20,6 +20,8 @@ Kind kind_of(const RowPlace& place) noexcept {
     case people::RowKind::exception_note:
     case people::RowKind::told:
     case people::RowKind::request_link:
+    case people::RowKind::given_token:
+    case people::RowKind::given_handle:
     case people::RowKind::audit_counter: break;
     }
     return Kind::person;

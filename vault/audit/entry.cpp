@@ -141,6 +141,9 @@ std::string_view name_of(Action action) noexcept {
     case Action::suppression: return "suppression";
     case Action::recall: return "recall";
     case Action::recall_ack: return "recall_ack";
+    case Action::token_inspect: return "token_inspect";
+    case Action::poison_plant: return "poison_plant";
+    case Action::poison_opened: return "poison_opened";
     }
     return {};
 }

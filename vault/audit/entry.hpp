@@ -29,7 +29,8 @@
 //            Steps 12 and 13 need the value and stand alone.
 //   field of consent_grant and consent_withdraw := number of the slot + 1
 //   object of recipient_suspend, recipient_resume := recipient:u16 | 0^14
-//   object of assessment_* := purpose:u16 | 0^14; of export_alarm := recipient:u16 | year:u16 | 0^12
+//   object of assessment_* := purpose:u16 | 0^14; of export_alarm := recipient:u16 | year:u16 |
+//            0^12
 //   object of policy_publish := first 16 B of the version's link (vault/policies.hpp)
 //
 // Entries of the log about itself have no person and use the 32 bytes of pseudonym and object:
@@ -104,6 +105,9 @@ enum class Action : std::uint8_t {
     assessment_approve = 60,
     export_alarm = 61,
     replay = 62,
+    token_inspect = 67,
+    poison_plant = 68,
+    poison_opened = 69,
 };
 
 inline constexpr std::size_t kEntrySize = 52;  // bytes

@@ -101,23 +101,8 @@ struct Finality {
 
 // A number that only rises. Merged by max over keepers and data plane.
 enum class RegisterKind : std::uint8_t {
-    person_lease = 1,  // next person number never leased yet; key: tenant, 0, 0
-    handle_lease = 2,
-    name_id = 3,          // next id of a dictionary; key: tenant, dictionary kind, 0
-    client_number = 4,    // highest number given; key: tenant, 0, 0
-    api_key_number = 5,   // the same
-    policy_version = 6,   // mark of the newest version (vault/policies.hpp)
-    kid = 7,              // key: tenant, system kind, recipient
-    next_bank = 8,        // key: tenant, class, 0
-    term = 9,             // key: 0, 0, 0
-    erasure_number = 10,  // key: tenant, 0, 0
-    day_floor = 11,       // retention days before it may be destroyed; key: tenant, 0, 0
-    day_clock = 12,       // minutes of uptime: 0 so far, 1 when the floor last rose; key: tenant,
-                          // 0 or 1, 0
-    scrub_time = 13,      // end of the last complete scrub, Timestamp seconds; key: 0, 0, 0
-    exception_number = 14,  // next number of an order or a hold; key: tenant, 0, 0
-    suspension = 17,      // changes so far, odd = suspended now; key: tenant, recipient, 0
-    assessment = 18,      // changes so far, odd = blocked now; key: tenant, purpose, 0
+    person_lease = 1,       // next person number never leased yet; key: tenant, 0, 0
+    handle_lease = 2,       // the same for handle tokens
     name_id = 3,            // next id of a dictionary; key: tenant, dictionary kind, 0
     client_number = 4,      // highest number given; key: tenant, 0, 0
     api_key_number = 5,     // the same
@@ -130,7 +115,10 @@ enum class RegisterKind : std::uint8_t {
     day_clock = 12,         // minutes of uptime: 0 so far, 1 when the floor last rose; key: tenant,
                             // 0 or 1, 0
     scrub_time = 13,        // end of the last complete scrub, Timestamp seconds; key: 0, 0, 0
+    exception_number = 14,  // next number of an order or a hold; key: tenant, 0, 0
     campaign_end = 15,      // Timestamp seconds; key: tenant, consent slot, 0
+    suspension = 17,        // changes so far, odd = suspended now; key: tenant, recipient, 0
+    assessment = 18,        // changes so far, odd = blocked now; key: tenant, purpose, 0
 };
 struct RegisterKey {
     RegisterKind kind{};

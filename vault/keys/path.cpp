@@ -187,6 +187,12 @@ Path person_path(TenantId tenant, SubjectNumber number) noexcept {
     return bank_path(tenant, AddressClass::people, number.bank()).child(index, 24);
 }
 
+Path handle_path(TenantId tenant, SubjectNumber handle) noexcept {
+    const std::uint64_t index = handle.local & kReserved24;
+    OBL_ASSERT(handle.local >> 36 == 0 && index != kReserved24);
+    return bank_path(tenant, AddressClass::handles, handle.bank()).child(index, 24);
+}
+
 Path retention_path(TenantId tenant, std::uint16_t retention_class, std::uint16_t day) noexcept {
     OBL_ASSERT(retention_class < kReserved14);
     return class_path(tenant, AddressClass::retention)

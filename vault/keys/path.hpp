@@ -105,6 +105,7 @@ struct BankAddress {
 };
 [[nodiscard]] std::optional<BankAddress> bank_address(const Path& path) noexcept;
 [[nodiscard]] Path person_path(TenantId tenant, SubjectNumber number) noexcept;
+[[nodiscard]] Path handle_path(TenantId tenant, SubjectNumber handle) noexcept;
 [[nodiscard]] Path retention_path(TenantId tenant, std::uint16_t retention_class,
                                   std::uint16_t day) noexcept;
 [[nodiscard]] Path region_path(TenantId tenant, std::uint16_t region) noexcept;

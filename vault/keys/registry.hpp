@@ -23,8 +23,7 @@ enum class SystemKind : std::uint8_t {
     backup_sign = 11,  // recipient 0, kid: seed that signs backups
     exception = 12,    // 0, 0: rows of orders and holds; from recipient 1 on one leaf for each of
                        // them, dead when it was ended (vault/exception_table.hpp)
-    suppression =
-        13,  // recipient 0, kid 0: contacts of people who objected (vault/suppressions.hpp)
+    suppression = 13,  // 0, 0: contacts of people who objected (vault/suppressions.hpp)
 };
 
 // ---- associated data types (KEYS 5.2, byte 4 of every associated data).
@@ -58,6 +57,9 @@ enum class RecordType : std::uint8_t {
     subject_request = 0x24,
     recall = 0x25,
     told = 0x26,
+    given_token = 0x2E,   // text of a table token, in the person's own rows
+    given_handle = 0x2F,  // number of a handle token's leaf, in the person's own rows
+    token_count = 0x30,   // tokens drawn from one space
 };
 
 // ---- subkey numbers per KDF context (crypto/kdf.hpp).
@@ -69,6 +71,7 @@ inline constexpr std::uint64_t kAccessList = 3;
 inline constexpr std::uint64_t kAuditCounter = 4;
 inline constexpr std::uint64_t kHandleList = 5;
 inline constexpr std::uint64_t kTold = 0x26;
+inline constexpr std::uint64_t kGivenToken = 16;  // no part of a value is in it
 // from S_fix, context `audit`
 inline constexpr std::uint64_t kAuditPseudonym = 0;
 // from an item key, context `item`
@@ -78,6 +81,7 @@ inline constexpr std::uint64_t kExceptionLink = 0x20;
 inline constexpr std::uint64_t kExceptionFind = 0x21;
 inline constexpr std::uint64_t kWaitingErasure = 0x22;
 inline constexpr std::uint64_t kPublicSource = 0x23;
+inline constexpr std::uint64_t kItemGivenToken = 16;
 // from K_val, context `index`
 inline constexpr std::uint64_t kIndexTruth = 0;
 // from leaf(kind index): the field number is the subkey number, context `index`
@@ -87,6 +91,8 @@ inline constexpr std::uint64_t kTokenEncryption = 2;
 // from leaf(kind token_row), context `token`
 inline constexpr std::uint64_t kTokenRowFind = 1;
 inline constexpr std::uint64_t kTokenRowBox = 2;
+// from leaf(class 2), context `token`
+inline constexpr std::uint64_t kHandleBox = 3;
 // from a keeper's KEK, context `system`
 inline constexpr std::uint64_t kKeeperRegisters = 1;
 inline constexpr std::uint64_t kKeeperPending = 2;
@@ -105,14 +111,13 @@ inline constexpr std::uint64_t kSigningSeed = 3;
 inline constexpr std::uint64_t kPseudonym = 4;
 // from leaf(kind request), context `system`
 inline constexpr std::uint64_t kRequestRow = 5;
+inline constexpr std::uint64_t kQueueTag = 7;
 inline constexpr std::uint64_t kSubjectRequest = 0x24;
 inline constexpr std::uint64_t kRecall = 0x25;
 // from leaf(kind policy), context `system`
 inline constexpr std::uint64_t kPolicyRow = 6;
 // from leaf(kind suppression), context `system`
 inline constexpr std::uint64_t kSuppression = 0x26;
-// from leaf(kind request), context `system`
-inline constexpr std::uint64_t kQueueTag = 7;
 // from leaf(kind exception, 0, 0), context `system`
 inline constexpr std::uint64_t kExceptionRow = 0x20;
 }  // namespace subkey

@@ -9,6 +9,7 @@
 #include "vault/keys/key_plane.hpp"
 #include "vault/keys/leaf_cache.hpp"
 #include "vault/people/campaign_ends.hpp"
+#include "vault/people/given_tokens.hpp"
 #include "vault/people/rows.hpp"
 #include "vault/store/store.hpp"
 
@@ -92,6 +93,14 @@ public:
     [[nodiscard]] std::optional<IndexTruth> index_truth(SubjectNumber number, ByteView row_key,
                                                         ByteView row) const;
 
+    // The token that was given at that place. nullopt if there is none or its key is dead.
+    [[nodiscard]] std::optional<GivenToken> given_token(const store::ReadView& view,
+                                                        const GivenTokenPlace& place) const;
+    // Leaves of the person's handle tokens; damaged rows are left out, none if the person is
+    // erased.
+    [[nodiscard]] std::vector<SubjectNumber> handles(const store::ReadView& view,
+                                                     SubjectNumber number) const;
+
     // ---- Writing.
     [[nodiscard]] Person create(store::WriteView& view, const policy::Gate& gate,
                                 SubjectNumber number, std::string_view external_id) const;
@@ -120,6 +129,12 @@ public:
     bool move_to_hold(store::WriteView& view, SubjectNumber number, ByteView key,
                       ByteView row) const;
     std::uint32_t write_marker(store::WriteView& view, Person& person, const Marker& marker) const;
+
+    void remember_token(store::WriteView& view, const Person& person, const GivenTokenPlace& place,
+                        const GivenToken& token) const;
+    void add_handle(store::WriteView& view, const Person& person, SubjectNumber handle) const;
+    // Tokens that were tied to one value; they are unreadable with its key.
+    void forget_tokens(store::WriteView& view, SubjectNumber number, FieldItem value) const;
 
     // Removes up to `count_max` rows of a person; true if none are left.
     [[nodiscard]] bool remove_rows(store::WriteView& view, SubjectNumber number,
@@ -151,6 +166,8 @@ public:
     [[nodiscard]] TenantId tenant() const noexcept { return tenant_; }
 
 private:
+    // What a given token's row is boxed under; nullopt if that is dead.
+    [[nodiscard]] std::optional<crypto::SubKey> box_key_of(const GivenTokenPlace& place) const;
     [[nodiscard]] policy::SubjectState open_state(const store::ReadView& view,
                                                   const policy::Gate& gate, SubjectNumber number,
                                                   const crypto::Seed& fixed, ByteView row) const;

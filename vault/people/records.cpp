@@ -117,6 +117,8 @@ std::optional<RowKind> kind_of(ByteView row_key) noexcept {
         return rest == 1 || rest == 7 ? std::optional{RowKind::exception_note} : std::nullopt;
     case 0x23: return rest == 0 ? std::optional{RowKind::told} : std::nullopt;
     case 0x24: return rest == 16 ? std::optional{RowKind::request_link} : std::nullopt;
+    case 0x2C: return rest == 9 ? std::optional{RowKind::given_token} : std::nullopt;
+    case 0x2D: return rest == 4 ? std::optional{RowKind::given_handle} : std::nullopt;
     default: return std::nullopt;
     }
 }
@@ -140,7 +142,7 @@ RowKey row_key(TenantId tenant, SubjectNumber number, RowKind kind) noexcept {
 
 RowKey field_prefix(TenantId tenant, SubjectNumber number, RowKind kind,
                     std::uint16_t field) noexcept {
-    OBL_ASSERT(kind == RowKind::value || kind == RowKind::marker);
+    OBL_ASSERT(kind == RowKind::value || kind == RowKind::marker || kind == RowKind::given_token);
     return row_key(tenant, number, kind).add(field, 2);
 }
 
@@ -154,7 +156,8 @@ FieldItem field_item_of(ByteView row_key) noexcept {
     FieldItem out;
     out.field = in.be16();
     out.item = in.be32();
-    OBL_ASSERT(in.finished());
+    constexpr std::size_t kRecipientAndKind = 3;  // behind them in a given token's key
+    OBL_ASSERT(in.ok() && (in.rest().empty() || in.rest().size() == kRecipientAndKind));
     return out;
 }
 

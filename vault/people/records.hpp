@@ -27,6 +27,9 @@
 //     kind 0x20, 0x21, 0x22: orders, holds and what they need to remember (people/links.hpp)
 //     kind 0x23 recipients told, no rest
 //     kind 0x24 subject request: request id:16, without a value (requests/request_table.hpp)
+//     kind 0x2C given token: field:u16be | item:u32be | recipient:u16be | token kind:u8
+//     kind 0x2D given handle: n:u32be, counted from 0
+//   (their boxes: given_tokens.hpp)
 //   header := format:u8 | suite:u8 = 1 | schema:u16 | retention class:u16 | day:u16 | region:u16 |
 //             generation:u16                                                       (12 B, in clear)
 //     format 1; a value row with an index-truth box has format 2. schema = field or slot number.
@@ -70,6 +73,8 @@ enum class RowKind : std::uint8_t {
     exception_note = 0x22,
     told = 0x23,
     request_link = 0x24,
+    given_token = 0x2C,
+    given_handle = 0x2D,
 };
 
 inline constexpr std::size_t kHeaderSize = 12;  // bytes
@@ -123,7 +128,7 @@ struct FieldItem {
     std::uint16_t field = 0;
     std::uint32_t item = 0;
 };
-// Of a value or marker key. REQUIRES: kind_of(row_key) is one of them.
+// Of a value, marker or given-token key. REQUIRES: kind_of(row_key) is one of them.
 [[nodiscard]] FieldItem field_item_of(ByteView row_key) noexcept;
 
 // ---- Associated data.

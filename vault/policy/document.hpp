@@ -44,6 +44,8 @@ enum class FieldType : std::uint8_t {
     text = 9,
     json = 10,
     date = 11,
+    national_id = 12,
+    binary = 13,  // standard base64, as RFC 4648 section 4
 };
 enum class Identifier : std::uint8_t { none = 0, quasi = 1, direct = 2 };
 // The numbers are in token rows: append only.
@@ -53,6 +55,27 @@ enum class TokenKind : std::uint8_t {
     format = 3,
     one_time = 4,
     handle = 5,
+    value = 6,  // equal values of a field have equal tokens
+};
+// What a token of kind `format` looks like (tokens/token_shape.hpp).
+enum class TokenShape : std::uint8_t {
+    card = 1,
+    iban = 2,
+    phone = 3,
+    email = 4,
+    national_id = 5,
+    uuid = 6,
+    digits = 7,
+    alphabet = 8,
+    account = 9,  // card or iban, as the value is
+};
+struct TokenFormat {
+    TokenShape shape = TokenShape::uuid;
+    std::uint16_t length = 0;    // digits, alphabet: characters
+    std::uint8_t keep_last = 0;  // card, iban: 0 or 4 characters of the value
+    bool luhn = true;            // card: the check digit is right; false: it is wrong
+    std::string alphabet;        // alphabet: its different characters, printable ASCII
+    std::string domain;          // email: behind the @
 };
 enum class SearchIndex : std::uint8_t { none = 0, blind_index = 1 };
 // What becomes of the key of a replaced value: destroyed within the hour ("erase"), or only with
@@ -65,12 +88,16 @@ struct FieldRule {
     FieldType type = FieldType::string;
     Identifier identifier = Identifier::direct;
     TokenKind token = TokenKind::pointer;  // default kind of tokens of this field
+    TokenFormat token_format;              // what its tokens of kind format look like
     bool optional = false;                 // for the notice: no write demands a field
     bool sensitive = false;                // PIPL 28: separate slot, never plain for promotion
     SearchIndex search = SearchIndex::none;
     bool owners_many = false;  // "owners": "many": co-owned, several values
     Supersede supersede = Supersede::erase;
     std::string subject_kind = "account";  // "subject": e.g. "cookie_id"
+    // phone: ISO 3166 country of numbers that are written without one; the first country of the
+    // home region if the field does not say ("phone_country")
+    std::string phone_country;
     std::string clause;
 
     // True if each write adds a value instead of replacing the one there is (API 2).
@@ -128,12 +155,14 @@ enum class TransformKind : std::uint8_t {
     plain = 6,
 };
 enum class MaskKeep : std::uint8_t { first = 1, last = 2 };
-enum class PartialPart : std::uint8_t { email_domain = 1 };
+enum class PartialPart : std::uint8_t { email_domain = 1, account_last4 = 2, phone_country = 3 };
 enum class GeneraliseLevel : std::uint8_t {
     address_city = 1,
     address_region = 2,
     address_country = 3,
-    date_year = 4
+    date_year = 4,
+    date_age = 5,  // a band of `generalise_count` years
+    prefix = 6,    // the first `generalise_count` letters or digits
 };
 enum class PseudonymText : std::uint8_t { base32 = 1, hex = 2 };
 enum class PseudonymScope : std::uint8_t { per_recipient = 1, per_tenant = 2 };
@@ -147,6 +176,7 @@ struct TransformRule {
     std::string mask_with = "*";        // one grapheme, at most 16 bytes
     PartialPart partial_part = PartialPart::email_domain;
     GeneraliseLevel generalise_level = GeneraliseLevel::address_city;
+    std::uint16_t generalise_count = 0;  // years or characters, 1 to 64
     PseudonymScope pseudonym_scope = PseudonymScope::per_recipient;
     std::uint16_t pseudonym_bits = 128;  // multiple of 8, 128 to 512
     PseudonymText pseudonym_text = PseudonymText::base32;

@@ -220,6 +220,16 @@ void read_rules(ObjectReader& root, Document& document) {
     read_part(root, {"holds", "a hold", kListCountMax, false}, document.holds, read_hold);
 }
 
+// People write the numbers of the country they are in without its code.
+void add_phone_country(Document& document) {
+    const RegionRule* const home = document.find_region(document.head.home_region);
+    if (home == nullptr || home->countries.empty()) return;
+    for (FieldRule& field : document.fields) {
+        const bool is_phone = field.type == FieldType::phone;
+        if (is_phone && field.phone_country.empty()) field.phone_country = home->countries.front();
+    }
+}
+
 }  // namespace
 
 void read_document(FindingSink& sink, const JsonNode& node, Document& document) {
@@ -237,6 +247,7 @@ void read_document(FindingSink& sink, const JsonNode& node, Document& document) 
     if (const JsonNode* const incident = root.find("incident")) {
         document.incident = read_incident(sink, *incident);
     }
+    add_phone_country(document);
     read_never_together(root, document);
     if (const JsonNode* const rechecks = root.find("rechecks")) {
         ObjectReader in{sink, *rechecks, "/rechecks", "the rechecks"};

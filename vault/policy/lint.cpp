@@ -1,6 +1,7 @@
 #include "vault/policy/lint.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <initializer_list>
 
 #include "vault/policy/json_places.hpp"
@@ -87,6 +88,70 @@ private:
             error("LINT_CATEGORY_WITHOUT_RETENTION", {"fields", field.name, "category"},
                   "nothing says when \"" + field.category +
                       "\" is deleted; add a retention rule for it");
+        }
+        check_token(field);
+        check_index(field);
+    }
+
+    // Tokens that are drawn from what values look like need the index, so that none is a value.
+    void check_token(const FieldRule& field) {
+        const TokenFormat& format = field.token_format;
+        const bool is_digits = format.shape == TokenShape::digits;
+        const bool is_alphabet = format.shape == TokenShape::alphabet;
+        const bool is_indexed = field.search == SearchIndex::blind_index;
+        if ((is_digits || is_alphabet) && has_little_room(format)) {
+            error(
+                "LINT_TOKEN_SPACE", {"fields", field.name, "token_format"},
+                "there would be less than a million different tokens, or the alphabet is not 2 to "
+                "94 different printable characters; make the length or the alphabet larger");
+        }
+        if ((is_digits || is_alphabet) && field.token == TokenKind::format && !is_indexed) {
+            error("LINT_TOKEN_NEEDS_INDEX", {"fields", field.name, "token_format"},
+                  "such a token could equal somebody's value; add \"search\": \"blind_index\" or "
+                  "use another shape");
+        }
+        if (field.token == TokenKind::value && !is_indexed) {
+            error("LINT_TOKEN_NEEDS_INDEX", {"fields", field.name, "token"},
+                  "equal values are found by the index; add \"search\": \"blind_index\" or use "
+                  "deterministic tokens");
+        }
+        if (!format.domain.empty() && !is_domain(format.domain)) {
+            error("LINT_TOKEN_DOMAIN", {"fields", field.name, "token_format", "domain"},
+                  "write a domain of at most 90 lower-case letters, digits, hyphens and dots that "
+                  "receives no mail");
+        }
+    }
+
+    static bool has_little_room(const TokenFormat& format) {
+        constexpr double kTokensMin = 1e6;
+        std::string characters =
+            format.shape == TokenShape::digits ? "0123456789" : format.alphabet;
+        std::sort(characters.begin(), characters.end());
+        const bool is_repeated =
+            std::adjacent_find(characters.begin(), characters.end()) != characters.end();
+        const auto is_printable = [](char c) { return c > ' ' && c <= '~'; };
+        const bool is_good = !is_repeated && characters.size() >= 2 &&
+                             std::all_of(characters.begin(), characters.end(), is_printable);
+        return !is_good ||
+               std::pow(static_cast<double>(characters.size()), format.length) < kTokensMin;
+    }
+
+    static bool is_domain(std::string_view domain) noexcept {
+        constexpr std::size_t kDomainSizeMax = 90;
+        const auto is_host_character = [](char c) {
+            return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+        };
+        return domain.size() <= kDomainSizeMax && domain.front() != '.' && domain.back() != '.' &&
+               std::all_of(domain.begin(), domain.end(), is_host_character);
+    }
+
+    // With a handful of different values each entry of an index says who has which.
+    void check_index(const FieldRule& field) {
+        const bool is_low = field.type == FieldType::enumeration || field.type == FieldType::date;
+        if (is_low && field.search == SearchIndex::blind_index) {
+            error("LINT_INDEX_LOW_ENTROPY", {"fields", field.name, "search"},
+                  "too few different values: a search would list people by a property; remove the "
+                  "index");
         }
     }
 

@@ -7,6 +7,7 @@
 #include <unicode/uchar.h>
 
 #include "crypto/assert.hpp"
+#include "vault/policy/phone_region.hpp"
 #include "vault/policy/text_check.hpp"
 #include "vault/policy/value.hpp"
 
@@ -121,6 +122,25 @@ bool is_phone_filler(UChar32 c) noexcept {
     return std::find(kFillers.begin(), kFillers.end(), c) != kFillers.end();
 }
 
+// As it would be dialled from abroad. A number of more than 15 digits is none (E.164).
+std::optional<crypto::SecretBytes> with_country(crypto::SecretBytes number,
+                                                const PhoneRegion& region) {
+    constexpr std::size_t kDigitsMax = 15;
+    std::string_view digits = text_of(number.expose());
+    if (digits.empty() || digits.front() == '+') return number;
+    if (!region.trunk.empty() && digits.starts_with(region.trunk)) {
+        digits.remove_prefix(region.trunk.size());
+    }
+    const std::size_t size = region.calling_code.size() + digits.size();
+    if (digits.empty() || size > kDigitsMax) return number;
+    crypto::SecretBytes whole{1 + size};
+    auto out = whole.expose_mut().begin();
+    *out++ = static_cast<Byte>('+');
+    out = std::copy(region.calling_code.begin(), region.calling_code.end(), out);
+    std::copy(digits.begin(), digits.end(), out);
+    return whole;
+}
+
 }  // namespace
 
 bool has_white_space(std::string_view text) noexcept {
@@ -160,11 +180,20 @@ std::optional<crypto::SecretBytes> normalise_phone(std::string_view value, Phone
     return bytes;
 }
 
+std::optional<crypto::SecretBytes> normalise(const FieldRule& rule, std::string_view value) {
+    auto normalised = normalise(rule.type, value);
+    if (!normalised || rule.type != FieldType::phone) return normalised;
+    const auto region = phone_region_of(rule.phone_country);
+    return region ? with_country(std::move(*normalised), *region) : std::move(normalised);
+}
+
 std::optional<crypto::SecretBytes> normalise(FieldType type, std::string_view value) {
     if (value.empty() || value.size() > kTextSizeMax || !is_utf8(value)) return std::nullopt;
     switch (type) {
     case FieldType::phone: return normalise_phone(value, PhoneDigits::any_count);
-    case FieldType::account: return not_empty(normalise_account(value));
+    case FieldType::account:
+    case FieldType::national_id: return not_empty(normalise_account(value));
+    case FieldType::binary:
     case FieldType::json: return crypto::SecretBytes{bytes_of(value)};
     case FieldType::address:
         if (value.front() == '{') return crypto::SecretBytes{bytes_of(value)};

@@ -181,7 +181,9 @@ private:
 
 unsigned step_of(Refusal refusal) noexcept {
     switch (static_cast<unsigned>(refusal)) {
-    case static_cast<unsigned>(Refusal::not_found): return 1;
+    case static_cast<unsigned>(Refusal::not_found):
+    case static_cast<unsigned>(Refusal::token_used):
+    case static_cast<unsigned>(Refusal::token_expired): return 1;
     case static_cast<unsigned>(Refusal::purpose_unknown): return 2;
     case static_cast<unsigned>(Refusal::purpose_not_allowed): return 3;
     case static_cast<unsigned>(Refusal::recipient_suspended):

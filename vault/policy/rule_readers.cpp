@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "vault/policy/json_places.hpp"
 #include "vault/policy/words.hpp"
 
 namespace oubliette::policy {
@@ -70,6 +71,53 @@ CrossBorderRule read_cross_border(FindingSink& sink, const JsonNode& node, std::
     return rule;
 }
 
+// What the tokens of a field look like when the policy does not say. Names, addresses and texts
+// have no shape that could be drawn: their tokens are opaque.
+TokenShape shape_of(FieldType type) noexcept {
+    switch (type) {
+    case FieldType::phone: return TokenShape::phone;
+    case FieldType::email: return TokenShape::email;
+    case FieldType::account: return TokenShape::account;
+    case FieldType::national_id: return TokenShape::national_id;
+    case FieldType::string:
+    case FieldType::name:
+    case FieldType::url:
+    case FieldType::address:
+    case FieldType::enumeration:
+    case FieldType::text:
+    case FieldType::json:
+    case FieldType::date:
+    case FieldType::binary: break;
+    }
+    return TokenShape::uuid;
+}
+
+void read_token_format(FindingSink& sink, const JsonNode& node, std::string pointer,
+                       FieldRule& rule) {
+    ObjectReader in{sink, node, std::move(pointer), "a token format"};
+    TokenFormat& format = rule.token_format;
+    format.shape = in.word("shape", kTokenShapes).value_or(format.shape);
+    constexpr std::int64_t kLengthMax = 64;
+    format.length = static_cast<std::uint16_t>(in.integer("length", 1, kLengthMax).value_or(0));
+    format.keep_last = static_cast<std::uint8_t>(in.integer("keep_last", 0, 4).value_or(0));
+    if (format.keep_last != 0 && format.keep_last != 4) {
+        in.report("POLICY_VALUE", "keep_last", "keep the last 4 characters or none");
+    }
+    format.luhn = in.word("luhn", kLuhnChecks).value_or(true);
+    format.alphabet = in.text("alphabet");
+    format.domain = in.text("domain");
+    in.finish();
+}
+
+void read_generalise_count(ObjectReader& in, TransformRule& rule) {
+    const bool is_age = rule.generalise_level == GeneraliseLevel::date_age;
+    if (!is_age && rule.generalise_level != GeneraliseLevel::prefix) return;
+    const std::string_view key = is_age ? "years" : "keep";
+    if (in.require(key) == nullptr) return;
+    constexpr std::int64_t kCountMax = 64;
+    rule.generalise_count = static_cast<std::uint16_t>(in.integer(key, 1, kCountMax).value_or(1));
+}
+
 bool is_country(std::string_view code) noexcept {
     const auto is_upper = [](char c) { return c >= 'A' && c <= 'Z'; };
     return code.size() == 2 && is_upper(code[0]) && is_upper(code[1]);
@@ -91,12 +139,23 @@ FieldRule read_field(ObjectReader& in, std::string name) {
     }
     rule.identifier = in.word("identifier", kIdentifiers).value_or(Identifier::direct);
     rule.token = in.word("token", kTokenKinds).value_or(TokenKind::pointer);
+    rule.token_format.shape = shape_of(rule.type);
+    if (const JsonNode* const format = in.find("token_format")) {
+        read_token_format(in.sink(), *format, child_pointer(in.pointer(), "token_format"), rule);
+    }
     rule.clause = in.text("clause");
     rule.optional = in.flag("optional");
     rule.sensitive = in.flag("sensitive");
     rule.search = in.word("search", kSearches).value_or(SearchIndex::none);
     rule.owners_many = in.word("owners", kOwners).value_or(false);
     rule.supersede = in.word("supersede", kSupersedes).value_or(Supersede::erase);
+    if (in.find("phone_country") != nullptr) {
+        rule.phone_country = in.required_text("phone_country");
+        if (!is_country(rule.phone_country)) {
+            in.report("POLICY_VALUE", "phone_country",
+                      "write the two letters of ISO 3166, like CN");
+        }
+    }
     if (in.find("subject") != nullptr) rule.subject_kind = in.required_name("subject");
     return rule;
 }
@@ -112,6 +171,7 @@ TransformRule read_transform(ObjectReader& in, std::string name) {
     case TransformKind::partial: rule.partial_part = in.required_word("part", kParts); break;
     case TransformKind::generalise:
         rule.generalise_level = in.required_word("level", kLevels);
+        read_generalise_count(in, rule);
         break;
     case TransformKind::pseudonym: read_pseudonym(in, rule); break;
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <unicode/brkiter.h>
@@ -12,6 +13,7 @@
 #include "crypto/assert.hpp"
 #include "crypto/encoding.hpp"
 #include "crypto/hash.hpp"
+#include "vault/policy/calendar.hpp"
 #include "vault/policy/value_json.hpp"
 
 namespace oubliette::policy {
@@ -117,12 +119,94 @@ std::string_view address_part_of(GeneraliseLevel level) noexcept {
     case GeneraliseLevel::address_city: return "city";
     case GeneraliseLevel::address_region: return "region";
     case GeneraliseLevel::address_country: return "country";
-    case GeneraliseLevel::date_year: break;
+    case GeneraliseLevel::date_year:
+    case GeneraliseLevel::date_age:
+    case GeneraliseLevel::prefix: break;
     }
     return {};
 }
 
-Result<Transformed> generalise(const TransformRule& rule, ValueKind kind, std::string_view value) {
+bool is_sign(char c) noexcept {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+// Whole years from the date of birth to `now`, as the band they are in.
+Result<Transformed> age_band(std::string_view date, std::uint16_t years, Timestamp now) {
+    using namespace std::chrono;
+    if (!parse_date(date)) return Refusal::transform_unavailable;
+    const auto number = [date](std::size_t at, std::size_t size) {
+        int value = 0;
+        for (const char c : date.substr(at, size)) value = value * 10 + (c - '0');
+        return value;
+    };
+    const year_month_day born{year{number(0, 4)}, month{static_cast<unsigned>(number(5, 2))},
+                              day{static_cast<unsigned>(number(8, 2))}};
+    const sys_days start = 2020y / January / 1;
+    const year_month_day today{start + floor<days>(seconds{now.seconds})};
+    int age = static_cast<int>(today.year()) - static_cast<int>(born.year());
+    const bool is_before_birthday =
+        std::pair{today.month(), today.day()} < std::pair{born.month(), born.day()};
+    if (is_before_birthday) --age;
+    if (age < 0) return Refusal::transform_unavailable;
+    const int low = age / years * years;
+    return text_result(std::to_string(low) + "-" + std::to_string(low + years - 1));
+}
+
+// The first `count` letters or digits, without what is between them. A prefix that is the whole
+// value would be no generalisation.
+Result<Transformed> prefix(std::string_view value, std::size_t count) {
+    crypto::SecretBytes shown{count};
+    std::size_t size = 0;
+    for (const char c : value) {
+        if (!is_sign(c)) continue;
+        if (size == count) return text_result(std::move(shown));
+        shown.expose_mut()[size++] = static_cast<Byte>(c);
+    }
+    return Refusal::transform_unavailable;
+}
+
+// Fewer than twice as many would show most of it.
+Result<Transformed> last_four(std::string_view value) {
+    constexpr std::size_t kShown = 4;
+    crypto::SecretBytes shown{kShown};
+    std::size_t count = 0;
+    for (auto at = value.rbegin(); at != value.rend(); ++at) {
+        if (!is_sign(*at)) continue;
+        if (count < kShown) shown.expose_mut()[kShown - 1 - count] = static_cast<Byte>(*at);
+        ++count;
+    }
+    if (count <= 2 * kShown) return Refusal::transform_unavailable;
+    return text_result(std::move(shown));
+}
+
+// E.164: zones 1 and 7 have one digit, these two, all others three.
+std::size_t calling_code_size(std::string_view digits) noexcept {
+    constexpr std::string_view kTwoDigits =
+        "20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 "
+        "64 65 66 81 82 84 86 90 91 92 93 94 95 98";
+    if (digits.front() == '1' || digits.front() == '7') return 1;
+    const std::size_t found = kTwoDigits.find(digits.substr(0, 2));
+    return found != std::string_view::npos && found % 3 == 0 ? 2 : 3;
+}
+
+Result<Transformed> phone_country(std::string_view value) {
+    const auto normalised = normalise(FieldType::phone, value);
+    const std::string_view number = normalised ? text_of(normalised->expose()) : std::string_view{};
+    constexpr std::size_t kShortest = 8;
+    if (number.size() < kShortest || number.front() != '+') return Refusal::transform_unavailable;
+    return text_result(number.substr(0, 1 + calling_code_size(number.substr(1))));
+}
+
+Result<Transformed> generalise(const TransformRule& rule, ValueKind kind, std::string_view value,
+                               Timestamp now) {
+    const bool is_text = kind == ValueKind::text;
+    if (rule.generalise_level == GeneraliseLevel::date_age) {
+        return is_text ? age_band(value, rule.generalise_count, now)
+                       : Refusal::transform_unavailable;
+    }
+    if (rule.generalise_level == GeneraliseLevel::prefix) {
+        return is_text ? prefix(value, rule.generalise_count) : Refusal::transform_unavailable;
+    }
     if (rule.generalise_level == GeneraliseLevel::date_year) {
         constexpr std::size_t kYearSize = 4;
         if (kind != ValueKind::text || value.size() < kYearSize) {
@@ -142,6 +226,16 @@ Result<Transformed> email_domain(ValueKind kind, std::string_view value) {
         return Refusal::transform_unavailable;
     }
     return text_result(value.substr(at + 1));
+}
+
+Result<Transformed> partial(PartialPart part, ValueKind kind, std::string_view value) {
+    if (kind != ValueKind::text) return Refusal::transform_unavailable;
+    switch (part) {
+    case PartialPart::email_domain: return email_domain(kind, value);
+    case PartialPart::account_last4: return last_four(value);
+    case PartialPart::phone_country: return phone_country(value);
+    }
+    return Refusal::transform_unavailable;
 }
 
 // ---- Pseudonym.
@@ -191,33 +285,60 @@ unsigned strictness_rank(TransformKind kind) noexcept {
     return 0;
 }
 
+namespace {
+
+bool has_part(FieldType type, PartialPart part) noexcept {
+    switch (part) {
+    case PartialPart::email_domain: return type == FieldType::email;
+    case PartialPart::account_last4:
+        return type == FieldType::account || type == FieldType::national_id;
+    case PartialPart::phone_country: return type == FieldType::phone;
+    }
+    return false;
+}
+
+bool has_level(FieldType type, GeneraliseLevel level) noexcept {
+    switch (level) {
+    case GeneraliseLevel::address_city:
+    case GeneraliseLevel::address_region:
+    case GeneraliseLevel::address_country: return type == FieldType::address;
+    case GeneraliseLevel::date_year:
+    case GeneraliseLevel::date_age: return type == FieldType::date;
+    case GeneraliseLevel::prefix:
+        return type == FieldType::string || type == FieldType::phone ||
+               type == FieldType::account || type == FieldType::national_id;
+    }
+    return false;
+}
+
+}  // namespace
+
 bool fits(const TransformRule& rule, FieldType type) noexcept {
     switch (rule.kind) {
     case TransformKind::plain:
     case TransformKind::exists:
     case TransformKind::pseudonym: return true;
     case TransformKind::mask: return type != FieldType::json;
-    case TransformKind::partial: return type == FieldType::email;
-    case TransformKind::generalise:
-        return rule.generalise_level == GeneraliseLevel::date_year ? type == FieldType::date
-                                                                   : type == FieldType::address;
+    case TransformKind::partial: return has_part(type, rule.partial_part);
+    case TransformKind::generalise: return has_level(type, rule.generalise_level);
     }
     return false;
 }
 
 Result<Transformed> apply_transform(const TransformRule& rule, FieldType type, ValueKind kind,
-                                    std::string_view value, const PseudonymKey& key) {
+                                    std::string_view value, const PseudonymKey& key,
+                                    Timestamp now) {
     if (!fits(rule, type)) return Refusal::transform_unavailable;
     switch (rule.kind) {
     case TransformKind::plain: return Transformed{kind, crypto::SecretBytes{bytes_of(value)}};
     case TransformKind::exists:
         return Transformed{ValueKind::json, crypto::SecretBytes{bytes_of("true")}};
     case TransformKind::pseudonym: return pseudonym(rule, type, value, key);
-    case TransformKind::generalise: return generalise(rule, kind, value);
+    case TransformKind::generalise: return generalise(rule, kind, value, now);
     case TransformKind::mask:
         if (kind != ValueKind::text) return Refusal::transform_unavailable;
         return mask(rule, value);
-    case TransformKind::partial: return email_domain(kind, value);
+    case TransformKind::partial: return partial(rule.partial_part, kind, value);
     }
     return Refusal::transform_unavailable;
 }

@@ -34,14 +34,16 @@ struct Transformed {
 //   exists      JSON true
 //   pseudonym   keyed BLAKE2b of type and normalised value, base32 (RFC 4648, lower case, no
 //               padding) or hex
-//   generalise  the city, region or country of an address object, or the year of a date
+//   generalise  the city, region or country of an address object; the year of a date, or the age
+//               in years at `now` as a band, "30-39"; the first letters or digits
 //   mask        all graphemes but the kept ones replaced; a value with no more graphemes than are
 //               kept is masked whole, so that a mask never shows a whole value
-//   partial     the domain of a mail address
+//   partial     the domain of a mail address; the last four letters or digits of an account or
+//               national id with more than twice as many; the calling code of a phone, "+86"
 // REQUIRES: check_value(type, kind, value) passed when it was stored.
 // Refuses: transform_unavailable (the value has no such part; the type does not fit).
 [[nodiscard]] Result<Transformed> apply_transform(const TransformRule& rule, FieldType type,
                                                   ValueKind kind, std::string_view value,
-                                                  const PseudonymKey& key);
+                                                  const PseudonymKey& key, Timestamp now);
 
 }  // namespace oubliette::policy

@@ -90,6 +90,61 @@ bool is_account(std::string_view value) noexcept {
                static_cast<std::ptrdiff_t>(kAccountSizeMin);
 }
 
+// Two letters and two digits at the front, and long enough: whoever writes that means an IBAN.
+bool looks_like_iban(std::string_view signs) noexcept {
+    constexpr std::size_t kIbanMin = 15;
+    constexpr std::size_t kHead = 4;
+    return signs.size() >= kIbanMin && is_letter(signs[0]) && is_letter(signs[1]) &&
+           is_digit(signs[2]) && is_digit(signs[kHead - 1]);
+}
+
+// ISO 13616: the first four characters moved to the end, letters as 10 to 35, modulo 97 is 1.
+bool has_iban_check(std::string_view signs) noexcept {
+    unsigned rest = 0;
+    for (std::size_t i = 0; i < signs.size(); ++i) {
+        const char c = signs[(i + 4) % signs.size()];
+        const auto upper = static_cast<unsigned>(c >= 'a' ? c - 32 : c);
+        rest = is_digit(c) ? rest * 10 + static_cast<unsigned>(c - '0')
+                           : rest * 100 + upper - 'A' + 10;
+        rest %= 97;
+    }
+    return rest == 1;
+}
+
+bool is_checked_account(std::string_view value) {
+    if (!is_account(value)) return false;
+    ByteArray<kAccountSizeMax> signs{};
+    std::size_t size = 0;
+    for (const char c : value) {
+        if (is_digit(c) || is_letter(c)) signs[size++] = static_cast<Byte>(c);
+    }
+    const std::string_view text = text_of(ByteView{signs}.first(size));
+    const bool is_good = !looks_like_iban(text) || has_iban_check(text);
+    crypto::wipe(signs);
+    return is_good;
+}
+
+bool is_national_id(std::string_view value) noexcept {
+    if (value.empty() || value.size() > kNationalIdSizeMax) return false;
+    const auto is_sign = [](char c) { return is_digit(c) || is_letter(c); };
+    const auto is_allowed = [&](char c) {
+        return is_sign(c) || c == ' ' || c == '-' || c == '.' || c == '/';
+    };
+    return std::all_of(value.begin(), value.end(), is_allowed) &&
+           std::count_if(value.begin(), value.end(), is_sign) >= 4;
+}
+
+// RFC 4648 section 4, with padding and nothing else.
+bool is_base64(std::string_view value) noexcept {
+    if (value.empty() || value.size() > kTextSizeMax || value.size() % 4 != 0) return false;
+    const std::size_t end = std::min(value.find('='), value.size());
+    if (value.size() - end > 2 || value.find_first_not_of('=', end) != std::string_view::npos) {
+        return false;
+    }
+    return std::all_of(value.begin(), value.begin() + static_cast<std::ptrdiff_t>(end),
+                       [](char c) { return is_digit(c) || is_letter(c) || c == '+' || c == '/'; });
+}
+
 bool is_text_of(FieldType type, std::string_view value) {
     switch (type) {
     case FieldType::string:
@@ -98,7 +153,9 @@ bool is_text_of(FieldType type, std::string_view value) {
     case FieldType::phone: return normalise_phone(value, PhoneDigits::whole_number).has_value();
     case FieldType::email: return is_email(value);
     case FieldType::url: return is_url(value);
-    case FieldType::account: return is_account(value);
+    case FieldType::account: return is_checked_account(value);
+    case FieldType::national_id: return is_national_id(value);
+    case FieldType::binary: return is_base64(value);
     case FieldType::address:
         return !value.empty() && value.size() <= kAddressSizeMax && has_no_control_but_lines(value);
     case FieldType::text: return value.size() <= kTextSizeMax && has_no_control_but_lines(value);
@@ -142,13 +199,18 @@ std::string_view value_rule(FieldType type) noexcept {
         return "an enum value is 1 to 64 bytes of UTF-8 without control characters";
     case FieldType::account:
         return "an account number is 4 to 34 of A-Z, a-z, 0-9, space and hyphen, at least 4 of "
-               "them letters or digits";
+               "them letters or digits; what looks like an IBAN must have the right check digits";
     case FieldType::text:
         return "a text is up to 60000 bytes of UTF-8 without control characters but line ends and "
                "tabs";
     case FieldType::json:
         return "a json value is any JSON but null, up to 60000 bytes and 16 levels deep";
     case FieldType::date: return "a date is written like 1990-12-31";
+    case FieldType::national_id:
+        return "a national id is up to 40 of A-Z, a-z, 0-9, space, hyphen, dot and slash, at least "
+               "4 of them letters or digits";
+    case FieldType::binary:
+        return "binary data is base64 of RFC 4648 section 4 with its padding, up to 60000 bytes";
     }
     return "";
 }

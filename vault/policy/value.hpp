@@ -31,6 +31,7 @@ inline constexpr std::size_t kEnumSizeMax = 64;
 inline constexpr std::size_t kAccountSizeMin = 4;
 inline constexpr std::size_t kAccountSizeMax = 34;
 inline constexpr std::size_t kTextSizeMax = 60'000;  // text, json
+inline constexpr std::size_t kNationalIdSizeMax = 40;
 inline constexpr std::size_t kAddressSizeMax = 8'192;
 inline constexpr std::size_t kValueDepthMax = 16;  // of a JSON value
 
@@ -41,16 +42,21 @@ inline constexpr std::size_t kValueDepthMax = 16;  // of a JSON value
 [[nodiscard]] std::string_view value_rule(FieldType type) noexcept;
 
 // Version of normalise(), part of every index row: a new version re-indexes.
-inline constexpr std::uint16_t kNormaliserVersion = 1;
+inline constexpr std::uint16_t kNormaliserVersion = 2;
 
 // The form of `value` that matching and search compare: equal forms count as equal values.
 //   text-like  NFKC_Casefold, white space at the ends dropped and inside made one space
-//   phone      digits, with a leading + if it began with + or 00
+//   phone      E.164: "+" and digits. A number that begins neither with + nor with 00 is one of
+//              the field's country, without the digits dialled before it (phone_region.hpp); just
+//              digits where the policy names no country that is known
 //   email      NFKC_Casefold of the whole
-//   account    NFKC_Casefold without spaces and hyphens
-//   json, addresses given as an object   the text as given
+//   account, national id   NFKC_Casefold without spaces and hyphens
+//   json, binary, addresses given as an object   the text as given
 // nullopt if nothing is left or it is not valid UTF-8. REQUIRES: nothing; a search term may be
 // anything up to kTextSizeMax bytes (longer: nullopt).
+[[nodiscard]] std::optional<crypto::SecretBytes> normalise(const FieldRule& rule,
+                                                           std::string_view value);
+// The same where no field is known: phone numbers have no country then.
 [[nodiscard]] std::optional<crypto::SecretBytes> normalise(FieldType type, std::string_view value);
 
 }  // namespace oubliette::policy

@@ -9,25 +9,40 @@
 
 namespace oubliette::policy {
 
-inline constexpr std::array<Word<FieldType>, 11> kFieldTypes{{{"string", FieldType::string},
-                                                              {"name", FieldType::name},
-                                                              {"phone", FieldType::phone},
-                                                              {"email", FieldType::email},
-                                                              {"url", FieldType::url},
-                                                              {"address", FieldType::address},
-                                                              {"enum", FieldType::enumeration},
-                                                              {"account", FieldType::account},
-                                                              {"text", FieldType::text},
-                                                              {"json", FieldType::json},
-                                                              {"date", FieldType::date}}};
+inline constexpr std::array<Word<FieldType>, 13> kFieldTypes{
+    {{"string", FieldType::string},
+     {"name", FieldType::name},
+     {"phone", FieldType::phone},
+     {"email", FieldType::email},
+     {"url", FieldType::url},
+     {"address", FieldType::address},
+     {"enum", FieldType::enumeration},
+     {"account", FieldType::account},
+     {"text", FieldType::text},
+     {"json", FieldType::json},
+     {"date", FieldType::date},
+     {"national_id", FieldType::national_id},
+     {"binary", FieldType::binary}}};
 inline constexpr std::array<Word<Identifier>, 3> kIdentifiers{
     {{"direct", Identifier::direct}, {"quasi", Identifier::quasi}, {"none", Identifier::none}}};
-inline constexpr std::array<Word<TokenKind>, 5> kTokenKinds{
+inline constexpr std::array<Word<TokenKind>, 6> kTokenKinds{
     {{"pointer", TokenKind::pointer},
      {"deterministic", TokenKind::deterministic},
      {"format", TokenKind::format},
      {"one_time", TokenKind::one_time},
-     {"handle", TokenKind::handle}}};
+     {"handle", TokenKind::handle},
+     {"value", TokenKind::value}}};
+inline constexpr std::array<Word<TokenShape>, 9> kTokenShapes{
+    {{"card", TokenShape::card},
+     {"iban", TokenShape::iban},
+     {"phone", TokenShape::phone},
+     {"email", TokenShape::email},
+     {"national_id", TokenShape::national_id},
+     {"uuid", TokenShape::uuid},
+     {"digits", TokenShape::digits},
+     {"alphabet", TokenShape::alphabet},
+     {"account", TokenShape::account}}};
+inline constexpr std::array<Word<bool>, 2> kLuhnChecks{{{"valid", true}, {"invalid", false}}};
 inline constexpr std::array<Word<SearchIndex>, 2> kSearches{
     {{"none", SearchIndex::none}, {"blind_index", SearchIndex::blind_index}}};
 inline constexpr std::array<Word<bool>, 2> kOwners{{{"one", false}, {"many", true}}};
@@ -44,13 +59,17 @@ inline constexpr std::array<Word<TransformKind>, 6> kTransformKinds{
      {"generalise", TransformKind::generalise},
      {"mask", TransformKind::mask},
      {"partial", TransformKind::partial}}};
-inline constexpr std::array<Word<PartialPart>, 1> kParts{
-    {{"email.domain", PartialPart::email_domain}}};
-inline constexpr std::array<Word<GeneraliseLevel>, 4> kLevels{
+inline constexpr std::array<Word<PartialPart>, 3> kParts{
+    {{"email.domain", PartialPart::email_domain},
+     {"account.last4", PartialPart::account_last4},
+     {"phone.country", PartialPart::phone_country}}};
+inline constexpr std::array<Word<GeneraliseLevel>, 6> kLevels{
     {{"address.city", GeneraliseLevel::address_city},
      {"address.region", GeneraliseLevel::address_region},
      {"address.country", GeneraliseLevel::address_country},
-     {"date.year", GeneraliseLevel::date_year}}};
+     {"date.year", GeneraliseLevel::date_year},
+     {"date.age", GeneraliseLevel::date_age},
+     {"prefix", GeneraliseLevel::prefix}}};
 inline constexpr std::array<Word<PseudonymScope>, 2> kScopes{
     {{"per_recipient", PseudonymScope::per_recipient}, {"per_tenant", PseudonymScope::per_tenant}}};
 inline constexpr std::array<Word<PseudonymText>, 2> kPseudonymTexts{

@@ -10,7 +10,7 @@
 namespace oubliette::tokens {
 namespace {
 
-constexpr std::string_view kPrefix = "obl1.";
+constexpr std::string_view kPrefix = kTokenPrefix;
 static_assert(kPrefix.size() + crypto::base64url_size(kTokenBytesSize) == kTokenSize);
 static_assert(kTokenBytesSize == 2 + crypto::kSivSize + kPayloadSize);
 
@@ -54,11 +54,13 @@ std::optional<TokenPayload> decode(const ByteArray<kPayloadSize>& in) noexcept {
     payload.kind = static_cast<TokenKind>(in[13]);
     payload.expiry.seconds = static_cast<std::uint32_t>(load_le(&in[16], 4));
     std::copy(in.begin() + 20, in.end(), payload.nonce.begin());
-    const bool known_kind = in[13] == 1 || in[13] == 2;
+    const bool known_kind = in[13] >= 1 && in[13] <= 3;
     const bool no_purpose_set = load_le(&in[14], 2) == 0;
     const bool has_nonce = payload.nonce != ByteArray<8>{};
     if (payload.subject.local >> 36 != 0 || !known_kind || !no_purpose_set) return std::nullopt;
     if (payload.kind == TokenKind::deterministic && has_nonce) return std::nullopt;
+    const bool is_anybodys = payload.subject.local != 0 || payload.salt32 > 1;
+    if (payload.kind == TokenKind::poison && is_anybodys) return std::nullopt;
     return payload;
 }
 

@@ -13,7 +13,8 @@
 //   token   := "obl1." | base64url(kid:u16 | iv:24 | ct:28)                     54 B, no spare bits
 //   payload := local:u40 (top 4 bits 0) | field:u16 | salt32:u32 | recipient:u16 | kind:u8 |
 //              purpose set:u16 = 0 | expiry:u32 (s since 2020, 0 none) | nonce:8           (28 B)
-//   kind    := 1 pointer (random nonce) | 2 deterministic (nonce 0)
+//   kind    := 1 pointer (random nonce) | 2 deterministic (nonce 0) | 3 poison: nobody's, local 0,
+//              salt32 1 if opening it ends the client (vault/token_desk.hpp)
 //   salt32  := first 4 bytes of the value box's salt, or 0: floats to the field's present value
 //   associated data := "obltok1\0" | tenant:u16 | recipient:u16 | kid:u16                  (14 B)
 //   sealed by crypto/siv under subkeys 1 (mac) and 2 (encryption) of
@@ -23,11 +24,12 @@
 
 namespace oubliette::tokens {
 
+inline constexpr std::string_view kTokenPrefix = "obl1.";
 inline constexpr std::size_t kTokenSize = 77;       // characters
 inline constexpr std::size_t kTokenBytesSize = 54;  // bytes behind the prefix
 inline constexpr std::size_t kPayloadSize = 28;     // bytes
 
-enum class TokenKind : std::uint8_t { pointer = 1, deterministic = 2 };
+enum class TokenKind : std::uint8_t { pointer = 1, deterministic = 2, poison = 3 };
 
 struct TokenPayload {
     keys::SubjectNumber subject;

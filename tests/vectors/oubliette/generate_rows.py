@@ -18,7 +18,7 @@ HERE = pathlib.Path(__file__).parent
 TENANT = 1
 TYPES = {
     "value": 1, "index_truth": 2, "person_row": 3, "hot_row": 4, "marker": 5, "client": 10,
-    "external_id": 11, "audit_counter": 12, "told": 0x26,
+    "external_id": 11, "audit_counter": 12, "told": 0x26, "given_token": 46, "given_handle": 47,
 }
 
 
@@ -224,6 +224,63 @@ def token_cases():
                "nonce": nonce.hex(), "payload": payload.hex(), "token": text}
 
 
+def table_token_cases():
+    """A row of each kind, used, poison, with several members, and counts."""
+    cases = ((3, 0, "9990001112223334", [(41, 0)]), (4, 0, "obt1." + "A" * 40, [(41, 77)]),
+             (4, 1, "obt1." + "B" * 40, []), (5, 0, "obt1." + "C" * 40, [(2**36 - 2, 0)]),
+             (6, 0, "obt1." + "D" * 40, [(1, 2), (3, 4), (5, 6)]), (3, 2, "+999123456789012", []),
+             (3, 3, "q@t.invalid", []))
+    for n, (kind, state, text, members) in enumerate(cases):
+        leaf, handle_leaf = pattern(32, 20 + n), pattern(32, 40 + n)
+        recipient, kid, generation, field, expiry, handle = 7 + n, n, 3 * n, 258, 99 * n, 0x500 + n
+        find = keyed(kdf(leaf, b"obltok_1", 1), text.encode(), 16)
+        head = struct.pack("<BBH", 2 if kind == 5 else 1, 1, generation)
+        key = kdf(leaf, b"obltok_1", 2)
+        if kind == 5:
+            head += struct.pack("<Q", handle)
+            key = kdf(handle_leaf, b"obltok_1", 3)
+        plaintext = struct.pack("<BBHIHH", kind, state, field, expiry, len(members), 0)
+        for local, salt32 in members:
+            plaintext += struct.pack("<QI", local, salt32)
+        ad = b"obl1" + bytes([8 if kind == 5 else 7, 0]) + struct.pack(
+            "<HHH", TENANT, recipient, kid) + find + head
+        place = struct.pack(">HHH", TENANT, recipient, kid)
+        bits = f"{int.from_bytes(find, 'big'):0128b}"
+        count_key = bytes([2]) + place + pattern(8, n) + struct.pack(">H", generation)
+        count = box(kdf(leaf, b"obltok_1", 2), 16, pattern(16, 60 + n), struct.pack("<Q", 1000 + n),
+                    b"obl1" + bytes([0x30, 0]) + count_key)
+        yield {"leaf": leaf.hex(), "handle_leaf": handle_leaf.hex(), "text": text,
+               "find": find.hex(), "class": min(12, len(bits) - len(bits.lstrip("1"))),
+               "tenant": TENANT, "recipient": recipient, "kid": kid, "generation": generation,
+               "handle": handle if kind == 5 else -1, "kind": kind, "state": state, "field": field,
+               "expiry": expiry, "members": [list(member) for member in members],
+               "key": (bytes([1]) + place + find).hex(),
+               "row": (head + box(key, 16, pattern(16, 80 + n), plaintext, ad)).hex(),
+               "shape": pattern(8, n).hex(), "count": 1000 + n, "count_key": count_key.hex(),
+               "count_row": count.hex()}
+
+
+def given_cases():
+    for item, text, n in ((0, "+999123456789012", 1), (9, "9" * 13, 2), (500, "x" * 128, 3)):
+        key, field, recipient, kind, kid, local = pattern(32, 30 + n), 258, 7 + n, 3, n, 0x100041
+        context, number = (b"oblsubj1", 16) if item == 0 else (b"oblitem1", 16)
+        plaintext = struct.pack("<HB", kid, len(text)) + text.encode()
+        plaintext += bytes(-len(plaintext) % 16)
+        head = header(schema=recipient, retention=kind, region=2, generation=n)
+        handle_head, handle = header(region=2, generation=n), 0x777 + n
+        yield {"seed": key.hex(), "tenant": TENANT, "local": str(local), "field": field,
+               "item": item, "recipient": recipient, "kind": kind, "kid": kid, "text": text,
+               "key": (prefix(TENANT, local) + bytes([0x2C]) + struct.pack(
+                   ">HIHB", field, item, recipient, kind)).hex(),
+               "row": (head + sealed(kdf(key, context, number), "given_token", TENANT, local, field,
+                                     item, head, plaintext, 70 + n)).hex(),
+               "n": n, "handle": handle,
+               "handle_key": (prefix(TENANT, local) + bytes([0x2D]) + struct.pack(">I", n)).hex(),
+               "handle_row": (handle_head + sealed(
+                   kdf(key, b"oblsubj1", 5), "given_handle", TENANT, local, 0, n, handle_head,
+                   struct.pack("<Q", handle), 75 + n)).hex()}
+
+
 def entry_bytes(action, result, transform, minutes, actor, purpose, version, field, pseudonym,
                 failed, request, recipient=0):
     out = struct.pack("<BBBBIHHHH", 1, action, result, transform, minutes, actor, purpose, version,
@@ -350,7 +407,8 @@ GROUPS = {
     "rows": row_cases, "value_rows": value_row_cases, "tokens": token_cases,
     "audit_entries": entry_cases, "audit_logs": log_cases, "erasures": erasure_cases,
     "queue": queue_cases, "fingerprints": fingerprint_cases, "verifiers": verifier_cases,
-    "commitments": commitment_cases,
+    "commitments": commitment_cases, "table_tokens": table_token_cases,
+    "given_tokens": given_cases,
 }
 
 
