@@ -6,6 +6,7 @@ from .reading import Reader, check
 
 # Kinds of system leaves (keys/registry.hpp).
 TOKEN, INDEX, CLIENT, API_KEY, AUDIT_SIGN, REQUEST, BACKUP_SIGN = 1, 3, 4, 5, 7, 10, 11
+SUPPRESSION = 13
 PEOPLE, HANDLES = 1, 2                      # classes
 OPEN_DAY, HOLD_DAY = 0xFFFF, 0xFFFE
 ITEM_COUNT_MAX = 275_119

@@ -10,6 +10,7 @@ from .erasures import (EFFECTIVE, decode_erasure, decode_queued, digest_in_log, 
 from .keeper import STORE_FILES, Keeper
 from .lmdb_file import LmdbFile
 from .normaliser import normalise
+from .primitives import blake2b, subkey
 from .reading import Damaged, check
 from .tables import (META, NAME_KINDS, decode_client, decode_expiry, decode_meta, decode_names,
                      decode_policies)
@@ -106,6 +107,8 @@ class Vault:
         for key, row in self.rows["tiles"].items() if self.log else ():
             self._try("tiles", self.log.check_tile, key, row)
         self._read_clients()
+        for key, row in self.rows["suppressions"].items():
+            self._try("suppressions", self._check_suppression, key, row)
         self._read_people()
         self._read_expiry()
         self._read_revocations()
@@ -117,6 +120,12 @@ class Vault:
         for key, row in self.rows["clients"].items():
             if found := self._try("clients", decode_client, self.tree, TENANT, key, row):
                 self.clients[found[0]] = found[1]
+
+    def _check_suppression(self, key, row):
+        leaf = self.tree.find(address.system(TENANT, address.SUPPRESSION, 0, 0))
+        check(leaf is not None, "the key of suppressions is dead")
+        tag = blake2b(b"\0", key, row[:4], key=subkey(leaf, "oblsys_1", 0x26), size=16)
+        check(row[4:] == tag, "a suppression with another tag")
 
     # ---- People.
     def _read_people(self):
