@@ -15,19 +15,42 @@ bool is_contact(policy::FieldType type) noexcept {
     return type == policy::FieldType::email || type == policy::FieldType::phone;
 }
 
+crypto::SubKey subkey_of(const Core& core) {
+    constexpr auto kKind = static_cast<std::uint8_t>(keys::SystemKind::suppression);
+    const auto leaf = core.leaves->get(keys::system_path(core.tenant, kKind, 0, 0));
+    if (leaf.state != keys::NodeState::whole) {
+        throw Fault{FaultKind::corrupt, "the key of suppressions cannot be derived"};
+    }
+    return crypto::derive_subkey(leaf.seed.expose(), crypto::KdfContext::system,
+                                 keys::subkey::kSuppression);
+}
+
+Bytes row_of(const Core& core, const SuppressionKey& key, std::uint32_t since) {
+    Bytes row;
+    ByteWriter{row}.le32(since);
+    const Bytes domain{0};
+    ByteArray<16> tag{};
+    crypto::blake2b_keyed(subkey_of(core).expose(), {domain, key, row}, tag);
+    ByteWriter{row}.bytes(tag);
+    return row;
+}
+
+// True if there is an entry. Throws Fault{corrupt} for one that is damaged.
+bool has_entry(const Core& core, const store::ReadView& view, const SuppressionKey& key) {
+    const auto row = view.get(Tables::kSuppressions, key);
+    if (!row) return false;
+    const Bytes expected = row_of(core, key, ByteReader{*row}.le32());
+    if (crypto::equal_constant_time(*row, expected)) return true;
+    throw Fault{FaultKind::corrupt, "a suppression does not authenticate"};
+}
+
 // nullopt: no contact, or one that is not well formed.
 std::optional<SuppressionKey> key_of(const Core& core, std::string_view purpose,
                                      const Contact& contact) {
     if (!is_contact(contact.type)) return std::nullopt;
     const auto normalised = policy::normalise(contact.type, contact.text);
     if (!normalised) return std::nullopt;
-    constexpr auto kKind = static_cast<std::uint8_t>(keys::SystemKind::suppression);
-    const auto leaf = core.leaves->get(keys::system_path(core.tenant, kKind, 0, 0));
-    if (leaf.state != keys::NodeState::whole) {
-        throw Fault{FaultKind::corrupt, "the key of suppressions cannot be derived"};
-    }
-    const auto key = crypto::derive_subkey(leaf.seed.expose(), crypto::KdfContext::system,
-                                           keys::subkey::kSuppression);
+    const crypto::SubKey key = subkey_of(core);
     const Bytes head{static_cast<Byte>(contact.type), static_cast<Byte>(purpose.size())};
     SuppressionKey out{};
     crypto::blake2b_keyed(key.expose(), {head, bytes_of(purpose), normalised->expose()}, out);
@@ -39,10 +62,8 @@ void set_entry(Writing& writing, const SuppressionKey& key, bool is_suppressed) 
         writing.view.remove(Tables::kSuppressions, key);
         return;
     }
-    if (writing.view.get(Tables::kSuppressions, key)) return;
-    Bytes since;
-    ByteWriter{since}.le32(writing.now.seconds);
-    writing.view.put(Tables::kSuppressions, key, since);
+    if (has_entry(writing.core, writing.view, key)) return;
+    writing.view.put(Tables::kSuppressions, key, row_of(writing.core, key, writing.now.seconds));
 }
 
 // True if the person says no to `purpose` by withdrawing `slot`: its objection slot, or a question
@@ -98,7 +119,7 @@ std::optional<Refusal> set_in(Writing& writing, const Caller& caller,
 bool is_suppressed(const Core& core, const store::ReadView& view, std::string_view purpose,
                    const Contact& contact) {
     const auto key = key_of(core, purpose, contact);
-    return key && view.get(Tables::kSuppressions, *key).has_value();
+    return key && has_entry(core, view, *key);
 }
 
 void suppress_contacts(Writing& writing, keys::SubjectNumber number, policy::SlotId slot) {

@@ -9,9 +9,10 @@
 // consent. Survives the person: after the erasure the same e-mail address or telephone number,
 // imported again for that purpose, is refused; every other purpose works.
 //
-//   table suppressions: key 32 -> since:u32 (s since 2020)
+//   table suppressions: key 32 -> since:u32 (s since 2020) | tag:16
 //   key := BLAKE2b-256(key = subkey kSuppression of leaf(kind suppression), type:u8 |
 //          size:u8 | name of the purpose | normalised contact)
+//   tag := BLAKE2b-128(the same key, 0:u8 | key 32 | since:u32): a damaged row is found
 //
 // The rows say nothing to anybody without the vault's keys. With them one can try a contact: that
 // is their use, and why this is all that is kept. An older copy of the data lacks newer entries.

@@ -11,6 +11,7 @@ from .erasures import (EFFECTIVE, decode_erasure, decode_queued, digest_in_log, 
 from .keeper import STORE_FILES, Keeper
 from .lmdb_file import LmdbFile
 from .normaliser import normalise
+from .primitives import blake2b, subkey
 from .reading import Damaged, check
 from .tables import (META, NAME_KINDS, decode_client, decode_expiry, decode_meta, decode_names,
                      decode_policies)
@@ -112,6 +113,8 @@ class Vault:
         for key, row in self.rows["tiles"].items() if self.log else ():
             self._try("tiles", self.log.check_tile, key, row)
         self._read_clients()
+        for key, row in self.rows["suppressions"].items():
+            self._try("suppressions", self._check_suppression, key, row)
         self._read_people()
         self._read_exceptions()
         self._read_table_tokens()
@@ -130,6 +133,12 @@ class Vault:
         for key, row in self.rows.get("exceptions", {}).items():
             if found := self._try("exceptions", decode_exception, self.tree, TENANT, key, row):
                 self.exceptions[found.identity] = found
+
+    def _check_suppression(self, key, row):
+        leaf = self.tree.find(address.system(TENANT, address.SUPPRESSION, 0, 0))
+        check(leaf is not None, "the key of suppressions is dead")
+        tag = blake2b(b"\0", key, row[:4], key=subkey(leaf, "oblsys_1", 0x26), size=16)
+        check(row[4:] == tag, "a suppression with another tag")
 
     # ---- People.
     def _read_people(self):
