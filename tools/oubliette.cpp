@@ -45,6 +45,9 @@ void add_verbs(CLI::App& program, Run& chosen) {
     // To try it.
     add_demo(program, chosen);
     add_people(program, chosen);
+    // To learn it.
+    add_manual(program, chosen);
+    add_completion(program, chosen);
 }
 
 // The deepest verb that was recognised.
@@ -90,6 +93,7 @@ Exit usage_error(const CLI::App& program, const CLI::ParseError& error) {
 Exit run_program(int argc, char** argv) {
     CLI::App program("Oubliette keeps personal data so that it can be forgotten", "oubliette");
     program.require_subcommand(1);
+    program.set_version_flag("--version", "oubliette " OUBLIETTE_VERSION);
     program.set_help_all_flag("--help-all", "Help of every verb");
     Run chosen;
     add_verbs(program, chosen);
