@@ -1,4 +1,5 @@
 #include "api/call.hpp"
+#include "vault/token_desk.hpp"
 
 // What officers and operators may ask about tokens: API 5 (`token inspect`).
 

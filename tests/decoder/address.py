@@ -5,7 +5,6 @@ from typing import NamedTuple
 from .reading import Reader, check
 
 # Kinds of system leaves (keys/registry.hpp).
-TOKEN, INDEX, CLIENT, API_KEY, AUDIT_SIGN, REQUEST, BACKUP_SIGN = 1, 3, 4, 5, 7, 10, 11
 EXCEPTION = 12
 TOKEN, TOKEN_ROW, INDEX, CLIENT, API_KEY, AUDIT_SIGN, REQUEST, BACKUP_SIGN = \
     1, 2, 3, 4, 5, 7, 10, 11

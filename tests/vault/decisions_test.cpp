@@ -22,8 +22,13 @@ struct Question {
 };
 
 Result<Explanation> ask(TestVault& vault, const Question& question) {
-    const ExplainRequest request{question.subject,   question.field,   question.purpose,
-                                 question.recipient, question.version, question.at};
+    ExplainRequest request;
+    request.subject = question.subject;
+    request.field = question.field;
+    request.purpose = question.purpose;
+    request.recipient = question.recipient;
+    request.version = question.version;
+    request.at = question.at;
     return wait_for<Explanation>([&](Done<Explanation> done) {
         vault->decisions().explain(vault.caller("policy_admin"), request, std::move(done));
     });

@@ -5,6 +5,7 @@
 #include "tests/vault/vault_fixture.hpp"
 #include "vault/keys/registry.hpp"
 #include "vault/tables.hpp"
+#include "vault/token_desk.hpp"
 #include "vault/tokens/token_row.hpp"
 
 // Tokens of the table, as verbs of the vault: format, one-time, expiring, handle, value tokens.
