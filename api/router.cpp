@@ -37,6 +37,99 @@ constexpr Access kEverybody{mask_of(Role::app, Role::privacy_officer, Role::key_
 constexpr Access kStaff{mask_of(Role::privacy_officer, Role::key_operator, Role::policy_admin,
                                 Role::auditor, Role::legal)};
 
+// In the order of Operation.
+constexpr std::string_view kOperationNames[] = {
+    "put_subject",
+    "tokenize",
+    "detokenize",
+    "inspect_token",
+    "plant_poison",
+    "get_subject",
+    "delete_field",
+    "search",
+    "match",
+    "put_consent",
+    "list_consents",
+    "erase_subject",
+    "get_erasure",
+    "get_receipt_keys",
+    "run_retention",
+    "open_order",
+    "list_orders",
+    "get_order",
+    "approve_order",
+    "close_order",
+    "notice_order",
+    "place_hold",
+    "list_holds",
+    "get_hold",
+    "approve_hold",
+    "release_hold",
+    "cut_off_recipient",
+    "cut_off_region",
+    "exit_tenant",
+    "open_request",
+    "list_requests",
+    "get_request",
+    "verify_request",
+    "accept_request",
+    "extend_request",
+    "refuse_request",
+    "withdraw_request",
+    "plan_request",
+    "execute_request",
+    "request_certificate",
+    "request_package",
+    "list_disclosures",
+    "export_subject",
+    "close_account",
+    "reopen_account",
+    "end_campaign",
+    "suppress",
+    "list_recalls",
+    "recall",
+    "acknowledge_recall",
+    "get_policy",
+    "get_policy_version",
+    "lint_policy",
+    "diff_policy",
+    "publish_policy",
+    "decide",
+    "get_contact",
+    "list_policy_versions",
+    "policy_schema",
+    "replay_entry",
+    "list_recipients",
+    "suspend_recipient",
+    "resume_recipient",
+    "list_assessments",
+    "record_assessment",
+    "approve_assessment",
+    "report_exports",
+    "list_clients",
+    "enrol_client",
+    "revoke_client",
+    "audit_checkpoint",
+    "audit_keys",
+    "audit_tile",
+    "audit_entry_bundle",
+    "audit_entries",
+    "audit_proof",
+    "list_keepers",
+    "enrol_keeper",
+    "expel_keeper",
+    "scrub_keepers",
+    "list_keys",
+    "rotate_key",
+    "status",
+    "backup",
+    "livez",
+    "readyz",
+    "version",
+    "openapi",
+};
+static_assert(std::size(kOperationNames) == kOperationCount);
+
 // A path that matches several patterns goes to the first: of all tiles, those named `entries`.
 constexpr std::array kRoutes{
     Route{Method::post, "/v1/detokenize", kApp, Operation::detokenize},
@@ -323,97 +416,7 @@ std::string_view name_of(Method method) noexcept {
 }
 
 std::string_view name_of(Operation operation) noexcept {
-    switch (operation) {
-    case Operation::put_subject: return "put_subject";
-    case Operation::tokenize: return "tokenize";
-    case Operation::detokenize: return "detokenize";
-    case Operation::inspect_token: return "inspect_token";
-    case Operation::plant_poison: return "plant_poison";
-    case Operation::get_subject: return "get_subject";
-    case Operation::delete_field: return "delete_field";
-    case Operation::search: return "search";
-    case Operation::match: return "match";
-    case Operation::put_consent: return "put_consent";
-    case Operation::list_consents: return "list_consents";
-    case Operation::erase_subject: return "erase_subject";
-    case Operation::get_erasure: return "get_erasure";
-    case Operation::get_receipt_keys: return "get_receipt_keys";
-    case Operation::run_retention: return "run_retention";
-    case Operation::open_order: return "open_order";
-    case Operation::list_orders: return "list_orders";
-    case Operation::get_order: return "get_order";
-    case Operation::approve_order: return "approve_order";
-    case Operation::close_order: return "close_order";
-    case Operation::notice_order: return "notice_order";
-    case Operation::place_hold: return "place_hold";
-    case Operation::list_holds: return "list_holds";
-    case Operation::get_hold: return "get_hold";
-    case Operation::approve_hold: return "approve_hold";
-    case Operation::release_hold: return "release_hold";
-    case Operation::cut_off_recipient: return "cut_off_recipient";
-    case Operation::cut_off_region: return "cut_off_region";
-    case Operation::exit_tenant: return "exit_tenant";
-    case Operation::open_request: return "open_request";
-    case Operation::list_requests: return "list_requests";
-    case Operation::get_request: return "get_request";
-    case Operation::verify_request: return "verify_request";
-    case Operation::accept_request: return "accept_request";
-    case Operation::extend_request: return "extend_request";
-    case Operation::refuse_request: return "refuse_request";
-    case Operation::withdraw_request: return "withdraw_request";
-    case Operation::plan_request: return "plan_request";
-    case Operation::execute_request: return "execute_request";
-    case Operation::request_certificate: return "request_certificate";
-    case Operation::request_package: return "request_package";
-    case Operation::list_disclosures: return "list_disclosures";
-    case Operation::export_subject: return "export_subject";
-    case Operation::close_account: return "close_account";
-    case Operation::reopen_account: return "reopen_account";
-    case Operation::end_campaign: return "end_campaign";
-    case Operation::suppress: return "suppress";
-    case Operation::list_recalls: return "list_recalls";
-    case Operation::recall: return "recall";
-    case Operation::acknowledge_recall: return "acknowledge_recall";
-    case Operation::get_policy: return "get_policy";
-    case Operation::get_policy_version: return "get_policy_version";
-    case Operation::lint_policy: return "lint_policy";
-    case Operation::diff_policy: return "diff_policy";
-    case Operation::publish_policy: return "publish_policy";
-    case Operation::decide: return "decide";
-    case Operation::get_contact: return "get_contact";
-    case Operation::list_policy_versions: return "list_policy_versions";
-    case Operation::policy_schema: return "policy_schema";
-    case Operation::replay_entry: return "replay_entry";
-    case Operation::list_recipients: return "list_recipients";
-    case Operation::suspend_recipient: return "suspend_recipient";
-    case Operation::resume_recipient: return "resume_recipient";
-    case Operation::list_assessments: return "list_assessments";
-    case Operation::record_assessment: return "record_assessment";
-    case Operation::approve_assessment: return "approve_assessment";
-    case Operation::report_exports: return "report_exports";
-    case Operation::list_clients: return "list_clients";
-    case Operation::enrol_client: return "enrol_client";
-    case Operation::revoke_client: return "revoke_client";
-    case Operation::audit_checkpoint: return "audit_checkpoint";
-    case Operation::audit_keys: return "audit_keys";
-    case Operation::audit_tile: return "audit_tile";
-    case Operation::audit_entry_bundle: return "audit_entry_bundle";
-    case Operation::audit_entries: return "audit_entries";
-    case Operation::audit_proof: return "audit_proof";
-    case Operation::list_keepers: return "list_keepers";
-    case Operation::enrol_keeper: return "enrol_keeper";
-    case Operation::expel_keeper: return "expel_keeper";
-    case Operation::scrub_keepers: return "scrub_keepers";
-    case Operation::list_keys: return "list_keys";
-    case Operation::rotate_key: return "rotate_key";
-    case Operation::status: return "status";
-    case Operation::backup: return "backup";
-    case Operation::livez: return "livez";
-    case Operation::readyz: return "readyz";
-    case Operation::version: return "version";
-    case Operation::openapi: return "openapi";
-    }
-    return "";
+    return kOperationNames[static_cast<std::size_t>(operation)];
 }
 
 }  // namespace oubliette::api

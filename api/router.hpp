@@ -109,6 +109,7 @@ enum class Operation : std::uint8_t {
     version,
     openapi,
 };
+inline constexpr std::size_t kOperationCount = static_cast<std::size_t>(Operation::openapi) + 1;
 
 [[nodiscard]] std::string_view name_of(Operation operation) noexcept;
 

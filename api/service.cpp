@@ -25,97 +25,114 @@ std::string contact_of(const Vault& vault) {
     return gate ? gate->document().head.controller.contact : std::string{};
 }
 
-void dispatch(const CallPtr& call) {
-    switch (call->match.route->operation) {
-    case Operation::put_subject: return handle_put_subject(call);
-    case Operation::tokenize: return handle_tokenize(call);
-    case Operation::detokenize: return handle_detokenize(call);
-    case Operation::inspect_token: return handle_inspect_token(call);
-    case Operation::plant_poison: return handle_plant_poison(call);
-    case Operation::get_subject: return handle_get_subject(call);
-    case Operation::delete_field: return handle_delete_field(call);
-    case Operation::search: return handle_search(call);
-    case Operation::match: return handle_match(call);
-    case Operation::put_consent: return handle_put_consent(call);
-    case Operation::list_consents: return handle_list_consents(call);
-    case Operation::erase_subject: return handle_erase_subject(call);
-    case Operation::get_erasure: return handle_get_erasure(call);
-    case Operation::get_receipt_keys: return handle_receipt_keys(call);
-    case Operation::run_retention: return handle_run_retention(call);
-    case Operation::open_order: return handle_open_order(call);
-    case Operation::list_orders: return handle_list_orders(call);
-    case Operation::get_order: return handle_get_order(call);
-    case Operation::approve_order: return handle_approve_order(call);
-    case Operation::close_order: return handle_close_order(call);
-    case Operation::notice_order: return handle_notice_order(call);
-    case Operation::place_hold: return handle_place_hold(call);
-    case Operation::list_holds: return handle_list_holds(call);
-    case Operation::get_hold: return handle_get_hold(call);
-    case Operation::approve_hold: return handle_approve_hold(call);
-    case Operation::release_hold: return handle_release_hold(call);
-    case Operation::cut_off_recipient: return handle_cut_off_recipient(call);
-    case Operation::cut_off_region: return handle_cut_off_region(call);
-    case Operation::exit_tenant: return handle_exit_tenant(call);
-    case Operation::open_request: return handle_open_request(call);
-    case Operation::list_requests: return handle_list_requests(call);
-    case Operation::get_request: return handle_get_request(call);
-    case Operation::verify_request: return handle_verify_request(call);
-    case Operation::accept_request: return handle_accept_request(call);
-    case Operation::extend_request: return handle_extend_request(call);
-    case Operation::refuse_request: return handle_refuse_request(call);
-    case Operation::withdraw_request: return handle_withdraw_request(call);
-    case Operation::plan_request: return handle_plan_request(call);
-    case Operation::execute_request: return handle_execute_request(call);
-    case Operation::request_certificate: return handle_request_certificate(call);
-    case Operation::request_package: return handle_request_package(call);
-    case Operation::list_disclosures: return handle_list_disclosures(call);
-    case Operation::export_subject: return handle_export_subject(call);
-    case Operation::close_account: return handle_close_account(call);
-    case Operation::reopen_account: return handle_reopen_account(call);
-    case Operation::end_campaign: return handle_end_campaign(call);
-    case Operation::suppress: return handle_suppress(call);
-    case Operation::list_recalls: return handle_list_recalls(call);
-    case Operation::recall: return handle_recall(call);
-    case Operation::acknowledge_recall: return handle_acknowledge_recall(call);
-    case Operation::get_policy: return handle_get_policy(call);
-    case Operation::get_policy_version: return handle_get_policy_version(call);
-    case Operation::lint_policy: return handle_lint_policy(call);
-    case Operation::diff_policy: return handle_diff_policy(call);
-    case Operation::publish_policy: return handle_publish_policy(call);
-    case Operation::decide: return handle_decide(call);
-    case Operation::get_contact: return handle_get_contact(call);
-    case Operation::list_policy_versions: return handle_list_policy_versions(call);
-    case Operation::policy_schema: return handle_policy_schema(call);
-    case Operation::replay_entry: return handle_replay_entry(call);
-    case Operation::list_recipients: return handle_list_recipients(call);
-    case Operation::suspend_recipient: return handle_suspend_recipient(call);
-    case Operation::resume_recipient: return handle_resume_recipient(call);
-    case Operation::list_assessments: return handle_list_assessments(call);
-    case Operation::record_assessment: return handle_record_assessment(call);
-    case Operation::approve_assessment: return handle_approve_assessment(call);
-    case Operation::report_exports: return handle_report_exports(call);
-    case Operation::list_clients: return handle_list_clients(call);
-    case Operation::enrol_client: return handle_enrol_client(call);
-    case Operation::revoke_client: return handle_revoke_client(call);
-    case Operation::audit_checkpoint: return handle_audit_checkpoint(call);
-    case Operation::audit_keys: return handle_audit_keys(call);
-    case Operation::audit_tile: return handle_audit_tile(call);
-    case Operation::audit_entry_bundle: return handle_audit_entry_bundle(call);
-    case Operation::audit_entries: return handle_audit_entries(call);
-    case Operation::audit_proof: return handle_audit_proof(call);
-    case Operation::list_keepers: return handle_list_keepers(call);
-    case Operation::enrol_keeper: return handle_enrol_keeper(call);
-    case Operation::expel_keeper: return handle_expel_keeper(call);
-    case Operation::scrub_keepers: return handle_scrub_keepers(call);
-    case Operation::list_keys: return handle_list_keys(call);
-    case Operation::rotate_key: return handle_rotate_key(call);
-    case Operation::status: return handle_status(call);
-    case Operation::backup: return handle_backup(call);
-    case Operation::livez: return handle_livez(call);
-    case Operation::readyz: return handle_readyz(call);
-    case Operation::version: return handle_version(call);
-    case Operation::openapi: return handle_openapi(call);
+struct Handler {
+    Operation operation;
+    void (*handle)(const CallPtr& call);
+};
+
+constexpr Handler kHandlers[] = {
+    {Operation::put_subject, handle_put_subject},
+    {Operation::tokenize, handle_tokenize},
+    {Operation::detokenize, handle_detokenize},
+    {Operation::inspect_token, handle_inspect_token},
+    {Operation::plant_poison, handle_plant_poison},
+    {Operation::get_subject, handle_get_subject},
+    {Operation::delete_field, handle_delete_field},
+    {Operation::search, handle_search},
+    {Operation::match, handle_match},
+    {Operation::put_consent, handle_put_consent},
+    {Operation::list_consents, handle_list_consents},
+    {Operation::erase_subject, handle_erase_subject},
+    {Operation::get_erasure, handle_get_erasure},
+    {Operation::get_receipt_keys, handle_receipt_keys},
+    {Operation::run_retention, handle_run_retention},
+    {Operation::open_order, handle_open_order},
+    {Operation::list_orders, handle_list_orders},
+    {Operation::get_order, handle_get_order},
+    {Operation::approve_order, handle_approve_order},
+    {Operation::close_order, handle_close_order},
+    {Operation::notice_order, handle_notice_order},
+    {Operation::place_hold, handle_place_hold},
+    {Operation::list_holds, handle_list_holds},
+    {Operation::get_hold, handle_get_hold},
+    {Operation::approve_hold, handle_approve_hold},
+    {Operation::release_hold, handle_release_hold},
+    {Operation::cut_off_recipient, handle_cut_off_recipient},
+    {Operation::cut_off_region, handle_cut_off_region},
+    {Operation::exit_tenant, handle_exit_tenant},
+    {Operation::open_request, handle_open_request},
+    {Operation::list_requests, handle_list_requests},
+    {Operation::get_request, handle_get_request},
+    {Operation::verify_request, handle_verify_request},
+    {Operation::accept_request, handle_accept_request},
+    {Operation::extend_request, handle_extend_request},
+    {Operation::refuse_request, handle_refuse_request},
+    {Operation::withdraw_request, handle_withdraw_request},
+    {Operation::plan_request, handle_plan_request},
+    {Operation::execute_request, handle_execute_request},
+    {Operation::request_certificate, handle_request_certificate},
+    {Operation::request_package, handle_request_package},
+    {Operation::list_disclosures, handle_list_disclosures},
+    {Operation::export_subject, handle_export_subject},
+    {Operation::close_account, handle_close_account},
+    {Operation::reopen_account, handle_reopen_account},
+    {Operation::end_campaign, handle_end_campaign},
+    {Operation::suppress, handle_suppress},
+    {Operation::list_recalls, handle_list_recalls},
+    {Operation::recall, handle_recall},
+    {Operation::acknowledge_recall, handle_acknowledge_recall},
+    {Operation::get_policy, handle_get_policy},
+    {Operation::get_policy_version, handle_get_policy_version},
+    {Operation::lint_policy, handle_lint_policy},
+    {Operation::diff_policy, handle_diff_policy},
+    {Operation::publish_policy, handle_publish_policy},
+    {Operation::decide, handle_decide},
+    {Operation::get_contact, handle_get_contact},
+    {Operation::list_policy_versions, handle_list_policy_versions},
+    {Operation::policy_schema, handle_policy_schema},
+    {Operation::replay_entry, handle_replay_entry},
+    {Operation::list_recipients, handle_list_recipients},
+    {Operation::suspend_recipient, handle_suspend_recipient},
+    {Operation::resume_recipient, handle_resume_recipient},
+    {Operation::list_assessments, handle_list_assessments},
+    {Operation::record_assessment, handle_record_assessment},
+    {Operation::approve_assessment, handle_approve_assessment},
+    {Operation::report_exports, handle_report_exports},
+    {Operation::list_clients, handle_list_clients},
+    {Operation::enrol_client, handle_enrol_client},
+    {Operation::revoke_client, handle_revoke_client},
+    {Operation::audit_checkpoint, handle_audit_checkpoint},
+    {Operation::audit_keys, handle_audit_keys},
+    {Operation::audit_tile, handle_audit_tile},
+    {Operation::audit_entry_bundle, handle_audit_entry_bundle},
+    {Operation::audit_entries, handle_audit_entries},
+    {Operation::audit_proof, handle_audit_proof},
+    {Operation::list_keepers, handle_list_keepers},
+    {Operation::enrol_keeper, handle_enrol_keeper},
+    {Operation::expel_keeper, handle_expel_keeper},
+    {Operation::scrub_keepers, handle_scrub_keepers},
+    {Operation::list_keys, handle_list_keys},
+    {Operation::rotate_key, handle_rotate_key},
+    {Operation::status, handle_status},
+    {Operation::backup, handle_backup},
+    {Operation::livez, handle_livez},
+    {Operation::readyz, handle_readyz},
+    {Operation::version, handle_version},
+    {Operation::openapi, handle_openapi},
+};
+
+// Each operation has one handler, at its own place.
+constexpr bool are_in_order() noexcept {
+    for (std::size_t i = 0; i < std::size(kHandlers); ++i) {
+        if (kHandlers[i].operation != static_cast<Operation>(i)) return false;
     }
+    return std::size(kHandlers) == kOperationCount;
+}
+static_assert(are_in_order());
+
+void dispatch(const CallPtr& call) {
+    const auto operation = call->match.route->operation;
+    kHandlers[static_cast<std::size_t>(operation)].handle(call);
 }
 
 }  // namespace

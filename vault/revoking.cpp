@@ -11,6 +11,8 @@
 namespace oubliette {
 namespace {
 
+using keys::NodeState;
+
 constexpr std::size_t kRowsRemovedAtOnce = 1'000;
 constexpr auto kPeopleClass = static_cast<std::uint64_t>(keys::AddressClass::people);
 
@@ -23,6 +25,61 @@ bool touches_shared_leaves(const keys::Revocation& revocation) noexcept {
 }
 
 }  // namespace
+
+// ---- The queue: what is to die and is not final yet -------------------------------------------
+
+void Core::derive_queue_key() {
+    constexpr auto kKind = static_cast<std::uint8_t>(keys::SystemKind::request);
+    const auto leaf = leaves->get(keys::system_path(tenant, kKind, 0, 0));
+    if (leaf.state == NodeState::dead) return;
+    if (leaf.state != NodeState::whole) {
+        throw Fault{FaultKind::corrupt, "the key of the queue cannot be derived"};
+    }
+    queue_key_ = crypto::derive_subkey(leaf.seed.expose(), crypto::KdfContext::system,
+                                       keys::subkey::kQueueTag);
+}
+
+void Core::enqueue(store::WriteView& view, QueueRow row) const {
+    if (queue_key_) row.tag = queue_tag(row, queue_key_->expose());
+    write_queued(view, row);
+}
+
+bool Core::is_ours(const QueueRow& row) const {
+    return queue_key_ && is_authentic(row, queue_key_->expose());
+}
+
+// Only rows that are ours: whatever was acknowledged and is not, a keeper remembers.
+void Core::resume_revocations() {
+    std::vector<QueueRow> rows = read_queue(*store->read());
+    damaged_rows_ += std::erase_if(rows, [this](const QueueRow& row) { return !is_ours(row); });
+    // What a keeper remembers and this copy of the data does not: it happened, so it is recorded.
+    for (const keys::Revocation& revocation : plane->remembered()) {
+        const auto same = [&](const QueueRow& row) { return row.revocation.id == revocation.id; };
+        if (std::ranges::any_of(rows, same)) continue;
+        rows.push_back({revocation, now()});
+        committer_->run([&](store::WriteView& view) {
+            view.use_reserve();
+            enqueue(view, rows.back());
+            if (!gets_receipt(revocation.scope) || read_erasure(view, revocation.id)) return;
+            ErasureRow erasure;
+            erasure.id = revocation.id;
+            erasure.scope = revocation.scope;
+            erasure.ground = static_cast<Ground>(revocation.ground);
+            erasure.accepted = now();
+            erasure.commitment = revocation.opening_commitment;
+            erasure.blind = revocation.blind;
+            erasure.addresses = sorted_addresses(revocation);
+            write_erasure(view, erasure);
+        });
+    }
+    for (QueueRow& row : rows) {
+        Revoking revoking;
+        revoking.row = std::move(row);
+        revoke(std::move(revoking), {});
+    }
+}
+
+// ---- Revoking -------------------------------------------------------------------------------
 
 void Core::revoke(Revoking revoking, std::function<void(const Fault*)> recorded) {
     if (revoking.before) revoke(std::move(*revoking.before), {});

@@ -17,11 +17,15 @@ ACTIONS = {
     15: "client_revoke", 16: "start", 17: "rollback_accepted", 18: "backup", 19: "decide",
     20: "superseded", 21: "vault_created", 22: "consent_list", 23: "keeper_enrol",
     24: "keeper_expel", 25: "bank_open", 26: "scrub", 27: "retention_end", 28: "cut_off",
-    29: "log_origin", 30: "log_key_rotation", 31: "order_open",
-    32: "order_approve", 33: "order_close", 34: "order_notice", 35: "hold_place",
-    36: "hold_approve", 37: "hold_release", 38: "hold_lapse", 39: "erasure_resumed"}
-    29: "log_origin", 30: "log_key_rotation", 31: "restore",
-    67: "token_inspect", 68: "poison_plant", 69: "poison_opened"}
+    29: "log_origin", 30: "log_key_rotation", 31: "order_open", 32: "order_approve",
+    33: "order_close", 34: "order_notice", 35: "hold_place", 36: "hold_approve",
+    37: "hold_release", 38: "hold_lapse", 39: "erasure_resumed", 43: "request_open",
+    44: "request_verify", 45: "request_accept", 46: "request_refuse", 47: "request_execute",
+    48: "disclosure_list", 49: "request_close", 50: "request_package", 51: "account_close",
+    52: "account_reopen", 53: "campaign_end", 54: "suppression", 55: "recall", 56: "recall_ack",
+    57: "recipient_suspend", 58: "recipient_resume", 59: "assessment_record",
+    60: "assessment_approve", 61: "export_alarm", 62: "replay", 67: "token_inspect",
+    68: "poison_plant", 69: "poison_opened"}
 TILE_WIDTH = 256
 
 
@@ -36,6 +40,7 @@ class Entry(NamedTuple):
     field: int
     pseudonym: bytes
     failed_steps: int
+    recipient: int
     object: bytes
 
 
@@ -46,7 +51,7 @@ def decode_entry(data):
     check(action in ACTIONS, f"audit entry: unknown action {action}")
     head = (ACTIONS[action], reader.u8(), reader.u8(), reader.u32(), *(reader.u16()
                                                                        for _ in range(4)))
-    entry = Entry(*head, reader.take(16), reader.u16(), reader.zeros(2) or reader.take(16))
+    entry = Entry(*head, reader.take(16), reader.u16(), reader.u16(), reader.take(16))
     reader.end()
     return entry
 

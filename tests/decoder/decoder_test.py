@@ -21,7 +21,7 @@ from decoder.backup import check_backup  # noqa: E402
 from decoder.lmdb_file import LmdbFile  # noqa: E402
 from decoder.reading import Damaged  # noqa: E402
 from decoder.seals import key_file_secret, passphrase_secret  # noqa: E402
-from decoder.vault import TENANT, Vault  # noqa: E402
+from decoder.vault import SWITCHES, TENANT, Vault  # noqa: E402
 from vault_process import POLICY, Program, VaultProcess  # noqa: E402
 
 PROGRAM = None  # set by main
@@ -143,8 +143,9 @@ class Whole(DecoderTest):
                 return vault.find(story.id_of(number))[1].only(people.HOT).granted
 
             objection = 1 << slot["not_objected.promote"]
+            switches = sum(1 << slot[name] for name in SWITCHES)
             improve = 1 << slot["improve"]
-            self.assertEqual(hot(0), 1 << slot["policy"] | objection)
+            self.assertEqual(hot(0), 1 << slot["policy"] | objection | switches)
             self.assertEqual(hot(story.REPLACED), hot(0) | improve)
             self.assertEqual(hot(story.WITHDRAWN), hot(0))
             self.assertEqual(hot(story.OBJECTING), hot(0) & ~objection)

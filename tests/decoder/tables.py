@@ -81,18 +81,22 @@ def decode_policies(rows):
         reader.end()
         reader = Reader(rows[key], "policies")
         if part == 0:
-            heads[version] = (reader.u32(), reader.take(32))
+            heads[version] = (reader.u32(), reader.take(32), reader.take(32))
             texts[version] = [reader.rest()]
         else:
             check(len(texts.get(version, [])) == part, "policies: a part is missing")
             texts[version].append(reader.rest())
-    policies = {}
-    for version, (published, digest) in heads.items():
+    policies, link = {}, bytes(32)
+    for version, (published, digest, before) in sorted(heads.items()):
         text = b"".join(texts[version])
         check(sha256(text) == digest, f"policies: version {version} is damaged")
         policies[version] = Policy(published, digest, json.loads(text))
         check(policies[version].document["policy"]["version"] == version,
               "policies: a text of another version")
+        check(before == link, f"policies: version {version} does not follow the one before it")
+        canonical = json.dumps(policies[version].document, sort_keys=True, separators=(",", ":"),
+                               ensure_ascii=False).encode()
+        link = sha256(b"oubliette policy 1" + before + sha256(canonical))
     return policies
 
 

@@ -28,6 +28,9 @@ PERSON_LEASE, HANDLE_LEASE, NAME_ID, CLIENT_NUMBER, POLICY_VERSION, NEXT_BANK, T
 REGISTERS = range(1, 19)
 
 SUBJECT_SCOPE = 1
+# Slots that every policy has: a person's own switches, granted until they are withdrawn.
+SWITCHES = ("switch.abroad", "switch.promotion", "switch.adult")
+
 # Scopes whose erasures get a receipt.
 RECEIPT_SCOPES = {"subject", "field", "region", "recipient", "bank", "tenant"}
 
@@ -417,6 +420,7 @@ class Vault:
             published |= {("category", rule["category"]) for rule in document["fields"].values()}
             published |= {("slot", f"not_objected.{name}")
                           for name, rule in document["purposes"].items() if rule.get("objection")}
+            published |= {("slot", name) for name in SWITCHES}
         check(set(self.names) == published, "names and policies differ")
         check(self.meta.tenant == document["policy"]["tenant"], "a policy of another tenant")
 

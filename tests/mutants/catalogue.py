@@ -160,10 +160,10 @@ MUTANTS = [
            "if (!is_everyone_in_sync()) {", "if (false) {", (PLANE,)),
 
     # ---- The data plane
-    Mutant("revoke: queue row", "vault/core.cpp",
+    Mutant("revoke: queue row", "vault/revoking.cpp",
            "    write_queued(view, row);\n}", "}",
            (verbs("erasures that were answered*", "a killed vault keeps*"),)),
-    Mutant("queue: tag not checked", "vault/core.cpp",
+    Mutant("queue: tag not checked", "vault/revoking.cpp",
            "return queue_key_ && is_authentic(row, queue_key_->expose());", "return true;",
            (verbs("a revocation that somebody else wrote*"),)),
     Mutant("revoke: answer before the state record", "vault/revoking.cpp",
@@ -195,7 +195,8 @@ MUTANTS = [
     Mutant("numbers: lease of a lost keeper", "vault/core.cpp",
            "        teach_lease(*view);\n", "", (verbs("numbers given while*"),)),
     Mutant("rollback: hot rows of old", "vault/people/people.cpp",
-           "if (Header::decode(row)->generation == generation_) return *state;", "return *state;",
+           "const bool is_current = Header::decode(row)->generation == generation_;",
+           "const bool is_current = true;",
            (verbs("an old copy*"),)),
     Mutant("rollback: item numbers again", "vault/people/people.cpp",
            "        jump_to_fresh_area(person.row);\n", "",

@@ -87,6 +87,7 @@ inline constexpr std::string_view kExpose[] = {
     "vault/suppressions.cpp",
     "vault/minting.cpp",
     "vault/search.cpp",
+    "vault/revoking.cpp",
     "vault/storing.cpp",
     "vault/token_table.cpp",
     "vault/tokens/pointer_token.cpp",

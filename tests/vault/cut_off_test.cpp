@@ -260,7 +260,8 @@ TEST_CASE("a cut-off that was answered survives a crash", "[cut_off]") {
         vault.restore_data("old");
     }
     vault.open();
-    CHECK(vault.detokenize(ann) == "ERASED");
+    // A token of a table cannot be told from any other text without the recipient's key.
+    CHECK(vault.detokenize(ann) == (is_region ? "ERASED" : "NOT_FOUND"));
 }
 
 }  // namespace oubliette::testing

@@ -20,8 +20,7 @@ crypto::Hash some_hash() {
 }
 
 ExceptionVault::ExceptionVault(std::string_view policy) : TestVault(policy) {
-    const std::vector<NewClient> more{{"legal", "", {Role::legal}},
-                                      {"counsel", "", {Role::legal}},
+    const std::vector<NewClient> more{{"counsel", "", {Role::legal}},
                                       {"duty", "", {Role::duty_manager}},
                                       {"officer2", "privacy_office", {Role::privacy_officer}},
                                       {"office", "privacy_office", {Role::app}}};
@@ -29,6 +28,7 @@ ExceptionVault::ExceptionVault(std::string_view policy) : TestVault(policy) {
         auto key = wait_for<ApiKey>([&](Done<ApiKey> done) {
             (**this).enrol_client(caller("policy_admin"), client, std::move(done));
         });
+        INFO(client.name << (key ? "" : ": ") << (key ? "" : wire_name(key.error())));
         REQUIRE(key.has_value());
         officers_[client.name] = std::move(*key);
     }
