@@ -194,7 +194,10 @@ void add_open(CLI::App& verb, const OptionsPtr& options, Run& chosen) {
     step.add_option("TYPE", options->type,
                     "access, portability, rectification, erasure, restriction, lift_restriction, "
                     "objection, withdraw, explain, pause or resume")
-        ->required();
+        ->required()
+        ->check(CLI::IsMember({"access", "portability", "rectification", "erasure", "restriction",
+                               "lift_restriction", "objection", "withdraw", "explain", "pause",
+                               "resume"}));
     step.add_option("SUBJECT", options->subject, "The application's id of the person")->required();
     step.add_option("--ground", options->ground, "Why");
     step.add_option("--channel", options->channel, "How it came")->capture_default_str();

@@ -23,9 +23,10 @@ std::string ask_on_terminal(const std::string& question) {
 void confirm_typed(const std::string& expected, std::string typed, const std::string& question) {
     if (typed.empty() && ::isatty(STDIN_FILENO) == 1) typed = ask_on_terminal(question);
     if (typed == expected) return;
-    throw CommandError(Exit::usage, typed.empty()
-                                        ? "this cannot be undone: repeat it with --confirm"
-                                        : "--confirm does not say the same; nothing was done");
+    throw CommandError(
+        Exit::usage, typed.empty()
+                         ? "this cannot be undone: repeat it with --confirm and the same id or name"
+                         : "--confirm does not say the same; nothing was done");
 }
 
 }  // namespace oubliette::tools
