@@ -40,7 +40,7 @@ UNCHECKED = {
     "meta term": lambda size: [(0, size)],
     "meta numbers": lambda size: [(0, size)],
     "meta handles": lambda size: [(0, size)],
-    "queue": lambda size: [(0, size)],
+    "meta sweep": lambda size: [(0, size)],
     "chain": lambda size: [(0, 8), (104, 136), (168, size)],
     "pages": lambda size: [(0, 8)],
 }
