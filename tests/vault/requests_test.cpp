@@ -2,6 +2,7 @@
 #include <thread>
 
 #include "tests/vault/requests_fixture.hpp"
+#include "vault/holds.hpp"
 
 using namespace oubliette;
 using namespace oubliette::testing;
@@ -280,6 +281,34 @@ TEST_CASE("a scheduled erasure runs by itself, once, and leaves codes and dates"
     CHECK(erasure->state == ErasureState::final);
     CHECK(vault.execute(id, "web") == "done");
     CHECK(vault.record(id).erasure == record.erasure);
+}
+
+TEST_CASE("a hold placed while an erasure waits wins, and the rest is erased", "[requests]") {
+    RequestVault vault;
+    add_ann(vault);
+    const std::string id = vault.open_request(opening(RequestType::erasure, "ann"));
+    REQUIRE(vault.prove(id, "email", "ann@example.org") == "accepted");
+    REQUIRE(vault.execute(id, "web") == "scheduled");
+    HoldRequest hold;
+    hold.subject = "ann";
+    hold.ground = "legal_obligation";
+    hold.categories = {"contact"};
+    hold.review = Timestamp{ManualClock::kStart + 90 * kDay};
+    hold.law = "tax code";
+    const auto placed = wait_for<Hold>([&](Done<Hold> done) {
+        vault->holds().place(vault.caller("privacy_officer"), hold, std::move(done));
+    });
+    REQUIRE(placed.has_value());
+    vault.clock.advance(3 * kDay);
+    vault.clock.stay_awake(3 * kDay);
+    REQUIRE(vault.reaches(id, RequestState::done));
+    CHECK(vault.read("ann", "email") == "RESTRICTED");
+    CHECK(vault.read("ann", "username") == "ERASED");
+    const auto officer = vault.caller("privacy_officer");
+    const auto erasure = vault->find_erasure(officer, vault.record(id).erasure);
+    REQUIRE(erasure.has_value());
+    REQUIRE(erasure->kept.size() == 1);
+    CHECK(erasure->kept.front().category == "contact");
 }
 
 TEST_CASE("a clock that jumps ahead erases nobody", "[requests]") {
