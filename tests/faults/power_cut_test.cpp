@@ -16,7 +16,7 @@
 namespace oubliette::faults {
 namespace {
 
-constexpr std::uint64_t kImages = kIsSanitized ? 600 : 4'000;
+constexpr std::uint64_t kImages = kIsSanitized ? 600 : 4'600;
 constexpr std::uint64_t kControlImages = kIsSanitized ? 60 : 200;
 constexpr std::uint64_t kComeBackImages = kIsSanitized ? 100 : 500;
 constexpr unsigned kThreads = 2;
