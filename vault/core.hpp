@@ -10,6 +10,7 @@
 #include <unordered_set>
 
 #include "vault/audit/audit_log.hpp"
+#include "vault/audit/tiles.hpp"
 #include "vault/backup.hpp"
 #include "vault/committer.hpp"
 #include "vault/disclosure_watch.hpp"
@@ -234,6 +235,7 @@ public:
     std::unique_ptr<Holds> holds;
     std::unique_ptr<Retention> retention;
     std::unique_ptr<TokenTable> token_table;
+    mutable audit::NodeCache log_nodes;  // of the log, for proofs
     people::SubjectIndex index;
     people::MatchLimit match_limit;
     Standing standing{*this};

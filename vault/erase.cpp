@@ -307,7 +307,8 @@ Receipt Vault::receipt_of(const ErasureRow& row) const {
     if (!head || row.log->index >= head->size || head->size > core_->log_size()) {
         throw Fault{FaultKind::corrupt, "the receipt of an erasure is damaged"};
     }
-    receipt.log_proof = audit::inclusion_proof(*view, row.log->index, head->size);
+    receipt.log_proof =
+        audit::inclusion_proof(*view, row.log->index, head->size, &core_->log_nodes);
     return receipt;
 }
 

@@ -109,7 +109,7 @@ Result<Vault::LogProof> Vault::prove_entry(std::uint64_t index,
     if (index >= proof.size || proof.size > core_->log_size()) return Refusal::not_found;
     const auto view = core_->store->read();
     proof.root = audit::root_of(*view, proof.size);
-    proof.hashes = audit::inclusion_proof(*view, index, proof.size);
+    proof.hashes = audit::inclusion_proof(*view, index, proof.size, &core_->log_nodes);
     return proof;
 }
 

@@ -52,6 +52,7 @@ public:
     }
     [[nodiscard]] std::unique_ptr<store::ReadView> view() const { return store_->read(); }
     [[nodiscard]] const std::vector<Hash>& leaves() const { return leaves_; }
+    [[nodiscard]] NodeCache& nodes() noexcept { return nodes_; }
     [[nodiscard]] std::uint64_t any(std::uint64_t below) { return random_() % below; }
 
 private:
@@ -70,6 +71,7 @@ private:
     std::unique_ptr<store::Store> store_ =
         store::open_lmdb_store(directory_.path(), Tables::names(), store::small_options());
     std::vector<Hash> leaves_;
+    NodeCache nodes_;
 };
 
 void check_proofs(KnownLog& log, std::uint64_t old_size, std::uint64_t size) {
@@ -82,6 +84,8 @@ void check_proofs(KnownLog& log, std::uint64_t old_size, std::uint64_t size) {
     REQUIRE(inclusion ==
             crypto::merkle_inclusion_proof(std::span{log.leaves()}.first(size), index));
     REQUIRE(crypto::verify_inclusion(log.leaves()[index], index, size, inclusion, root));
+    // What one size put into the cache is right for all later ones.
+    REQUIRE(inclusion_proof(*view, index, size, &log.nodes()) == inclusion);
     const auto consistency = consistency_proof(*view, old_size, size);
     REQUIRE(crypto::verify_consistency(old_size, size, consistency, log.root_at(old_size), root));
 }

@@ -61,9 +61,9 @@ Hash root_of(const store::ReadView& view, std::uint64_t size) {
 }
 
 std::vector<Hash> inclusion_proof(const store::ReadView& view, std::uint64_t index,
-                                  std::uint64_t size) {
+                                  std::uint64_t size, NodeCache* cache) {
     OBL_ASSERT(index < size);
-    TreeReader tree{view, size};
+    TreeReader tree{view, size, cache};
     std::vector<Hash> proof;
     add_path(tree, index, {0, size}, proof);
     return proof;

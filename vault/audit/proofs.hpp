@@ -15,9 +15,10 @@ namespace oubliette::audit {
 [[nodiscard]] crypto::Hash root_of(const store::ReadView& view, std::uint64_t size);
 
 // Audit path of entry `index` in the tree of `size` entries, lowest level first.
-// REQUIRES: index < size <= that of the log in `view`.
+// `cache` may be nullptr. REQUIRES: index < size <= that of the log in `view`.
 [[nodiscard]] std::vector<crypto::Hash> inclusion_proof(const store::ReadView& view,
-                                                        std::uint64_t index, std::uint64_t size);
+                                                        std::uint64_t index, std::uint64_t size,
+                                                        NodeCache* cache = nullptr);
 
 // That the tree of `new_size` extends the one of `old_size`; empty if they are equal.
 // REQUIRES: 0 < old_size <= new_size <= size of the log in `view`.

@@ -121,9 +121,27 @@ unsigned tile_width(unsigned level, std::uint64_t n, std::uint64_t size) noexcep
     return static_cast<unsigned>(std::min<std::uint64_t>(hashes - n * kTileWidth, kTileWidth));
 }
 
+std::optional<Hash> NodeCache::find(unsigned height, std::uint64_t k) const {
+    const std::scoped_lock lock{mutex_};
+    const auto found = nodes_.find({height, k});
+    return found == nodes_.end() ? std::nullopt : std::optional{found->second};
+}
+
+void NodeCache::add(unsigned height, std::uint64_t k, const Hash& hash) {
+    constexpr std::size_t kNodesMax = 16'384;  // 112 B each
+    const std::scoped_lock lock{mutex_};
+    if (nodes_.size() >= kNodesMax) nodes_.clear();
+    nodes_.emplace(std::pair{height, k}, hash);
+}
+
 const std::vector<Hash>& TreeReader::tile(unsigned level, std::uint64_t n) {
     const auto [at, is_new] = tiles_.try_emplace({level, n});
-    if (is_new) at->second = read_tile(level, n, tile_width(level, n, size_));
+    if (!is_new) return at->second;
+    at->second = read_tile(level, n, tile_width(level, n, size_));
+    if (cache_ == nullptr) return at->second;
+    for (std::size_t i = 0; i < at->second.size(); ++i) {
+        cache_->add(level * kTileBits, n * kTileWidth + i, at->second[i]);
+    }
     return at->second;
 }
 
@@ -159,11 +177,24 @@ Hash TreeReader::tile_root(unsigned level, std::uint64_t n) {
 
 Hash TreeReader::node(unsigned height, std::uint64_t k) {
     OBL_ASSERT(height < 64 && k < size_ >> height);
+    if (cache_ != nullptr) return cached_node(height, k);
     const unsigned level = height / kTileBits;
     const std::uint64_t count = std::uint64_t{1} << (height % kTileBits);  // hashes of the tile
     const std::uint64_t first = k * count;
     const std::span<const Hash> hashes = tile(level, first / kTileWidth);
     return crypto::merkle_root(hashes.subspan(first % kTileWidth, count));
+}
+
+// The same from two nodes below, down to what a tile holds, so that each is computed once.
+Hash TreeReader::cached_node(unsigned height, std::uint64_t k) {
+    if (const auto known = cache_->find(height, k)) return *known;
+    if (height % kTileBits == 0) {
+        return tile(height / kTileBits, k / kTileWidth)[k % kTileWidth];
+    }
+    const Hash hash =
+        crypto::merkle_node(cached_node(height - 1, 2 * k), cached_node(height - 1, 2 * k + 1));
+    cache_->add(height, k, hash);
+    return hash;
 }
 
 Bytes entry_bundle(const store::ReadView& view, std::uint64_t n, unsigned width) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -38,12 +39,26 @@ struct TileName {
 // Hashes in tile n of `level` when the log has `size` entries: 0 if there is no such tile.
 [[nodiscard]] unsigned tile_width(unsigned level, std::uint64_t n, std::uint64_t size) noexcept;
 
+// Hashes of complete subtrees, which stay what they are while the log grows: proofs about the
+// newest entries, where no tile is stored yet, would compute the same ones each time. Of one log of
+// one process. Thread-safe; bounded (2 MiB).
+class NodeCache {
+public:
+    [[nodiscard]] std::optional<crypto::Hash> find(unsigned height, std::uint64_t k) const;
+    void add(unsigned height, std::uint64_t k, const crypto::Hash& hash);
+
+private:
+    mutable std::mutex mutex_;
+    std::map<std::pair<unsigned, std::uint64_t>, crypto::Hash> nodes_;
+};
+
 // The tree of the first `size` entries. Belongs to one thread and one snapshot; keeps the tiles it
 // read. Throws Fault{corrupt} when entries or tiles are damaged or missing.
 class TreeReader {
 public:
     // REQUIRES: the log in `view` has at least `size` entries.
-    TreeReader(const store::ReadView& view, std::uint64_t size) : view_(view), size_(size) {}
+    TreeReader(const store::ReadView& view, std::uint64_t size, NodeCache* cache = nullptr)
+        : view_(view), size_(size), cache_(cache) {}
 
     // As many hashes as tile_width() says. REQUIRES: at least one.
     [[nodiscard]] const std::vector<crypto::Hash>& tile(unsigned level, std::uint64_t n);
@@ -57,9 +72,11 @@ private:
     [[nodiscard]] std::vector<crypto::Hash> read_tile(unsigned level, std::uint64_t n,
                                                       unsigned width);
     [[nodiscard]] crypto::Hash tile_root(unsigned level, std::uint64_t n);
+    [[nodiscard]] crypto::Hash cached_node(unsigned height, std::uint64_t k);
 
     const store::ReadView& view_;
     std::uint64_t size_;
+    NodeCache* cache_;  // nullptr: none
     std::map<std::pair<unsigned, std::uint64_t>, std::vector<crypto::Hash>> tiles_;
 };
 
