@@ -237,8 +237,8 @@ std::optional<Refusal> Disclosing::count_export(keys::SubjectNumber number) {
     }
     if (passage_ || passed_ == number) return std::nullopt;  // has a place already
     const auto& state = state_of(number);
-    // Only a legal hold is left of them, and no key that a mark could be made with.
-    if (!state) return Refusal::restricted;
+    // Erased but for what a legal hold keeps. Without consents step 8 let nothing of it go abroad.
+    if (!state) return std::nullopt;
     if (!gate_->leaves_home(cell_, *state)) return std::nullopt;
     OBL_ASSERT(last_pseudonym_key_.has_value());  // the person is there
     auto passage = core_.exports.pass(*view_, caller_.recipient, *last_pseudonym_key_,

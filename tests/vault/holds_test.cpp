@@ -129,6 +129,23 @@ TEST_CASE("an erasure goes around a hold and finishes by itself when it is relea
     CHECK(vault.read("c-1", "order_info", "finance", "accounting") == "NOT_FOUND");
 }
 
+// The count of people abroad is made with a person's own key, which is dead here.
+TEST_CASE("what is held and stays at home is read under a rule that counts people abroad",
+          "[holds]") {
+    ExceptionVault vault{edited_policy(
+        {{R"("country": "CN", "purposes": ["accounting", "campaign_pay"])",
+          R"("country": "CN", "purposes": ["accounting", "campaign_pay"], "cross_border": )"
+          R"({ "consent": "export_de", "mechanism": "standard_contract", )"
+          R"("assessment": "PIA-2022-07", "people_per_year": 10 })"}})};
+    customer(vault);
+    REQUIRE(vault.place_hold(tax_hold()).code.empty());
+    CHECK(vault.read("c-1", "order_info", "finance", "accounting") == kOrder);
+    ErasureRow row;
+    ByteArray<32> opening{};
+    REQUIRE(vault.erase_around("c-1", &row, &opening).empty());
+    CHECK(vault.read("c-1", "order_info", "finance", "accounting") == kOrder);
+}
+
 TEST_CASE("an erasure of which everything is held destroys no value", "[holds]") {
     ExceptionVault vault;
     REQUIRE(vault.consent("c-1", "policy").empty());
